@@ -1,0 +1,112 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is compiled alike: Swift 6 with strict concurrency, and a warning is an error.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The ladder works with raw memory, so there every unsafe step has to be written out as one.
+let strictAndMemorySafe = strict + [.strictMemorySafety()]
+
+let package = Package(
+    name: "config-agent",
+    products: [
+        .library(name: "LockLadder", targets: ["LockLadder"]),
+        .library(name: "ConfigAgent", targets: ["ConfigAgent"]),
+        .executable(name: "agentd", targets: ["agentd"]),
+        .executable(name: "agentctl", targets: ["agentctl"]),
+    ],
+    dependencies: [
+        // The command lines of agentd and agentctl.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        // SHA-256 digests of documents (and, with signed sources, Ed25519).
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        // Event loops and HTTP/1.1 for the local sockets.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    ],
+    targets: [
+        // C: thin shims over what Swift cannot import (variadic functions) or must not do itself.
+        .target(name: "CLockLadder"),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CYaml", providers: [.apt(["libyaml-dev"])]),
+
+        // The ladder: locks that count their own contention. Usable alone.
+        .target(name: "LockLadder", dependencies: ["CLockLadder"], swiftSettings: strictAndMemorySafe),
+
+        // The stages, in the order in which a document passes through them. None imports another.
+        .target(name: "ConfigSnapshot", swiftSettings: strict),
+        .target(name: "Curl", dependencies: ["CCurl"], swiftSettings: strict),
+        .target(
+            name: "ConfigFetch",
+            dependencies: ["Curl", "LockLadder", "ConfigSnapshot"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "ConfigVerify",
+            dependencies: ["ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
+        .target(name: "ConfigDecode", dependencies: ["CYaml", "ConfigSnapshot"], swiftSettings: strict),
+        .target(
+            name: "ConfigPublish",
+            dependencies: ["LockLadder", "ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
+
+        // The pipeline: the only place that knows the order of the stages.
+        .target(
+            name: "ConfigAgent",
+            dependencies: [
+                "LockLadder", "ConfigSnapshot", "ConfigFetch", "ConfigVerify", "ConfigDecode", "ConfigPublish",
+            ],
+            swiftSettings: strict
+        ),
+
+        // What an operator sees of it.
+        .target(name: "AgentTelemetry", dependencies: ["CSystemd", "LockLadder"], swiftSettings: strict),
+        .target(name: "AgentAPI", exclude: ["schema"], swiftSettings: strict),
+        .target(
+            name: "AgentControl",
+            dependencies: [
+                "AgentAPI", "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder",
+                "AgentTelemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "agentd",
+            dependencies: [
+                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "AgentTelemetry",
+                "AgentControl", "AgentAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "agentctl",
+            dependencies: [
+                "AgentAPI", "Curl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "sample-origin",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,132 @@
+/// The name of a source as the operator wrote it: `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 64 characters.
+public struct SourceName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let text: String
+
+    /// - Returns: `nil` when `text` is not a source's name. Such names are also file names in the state directory.
+    public init?(_ text: String) {
+        func isAlphanumeric(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: false
+            }
+        }
+        guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= 64,
+            text.utf8.allSatisfy({ isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") })
+        else { return nil }
+        self.text = text
+    }
+
+    public var description: String { text }
+
+    public static func < (left: SourceName, right: SourceName) -> Bool { left.text < right.text }
+}
+
+/// What a source told about the version of a document, to be sent back with the next request.
+public struct Validators: Hashable, Sendable {
+    /// The `ETag` header, verbatim, quotes and all.
+    public var etag: String?
+    /// The `Last-Modified` header, verbatim. Sent back only where there is no ETag.
+    public var lastModified: String?
+
+    public init(etag: String? = nil, lastModified: String? = nil) {
+        self.etag = etag
+        self.lastModified = lastModified
+    }
+
+    public static let none = Validators()
+}
+
+/// A SHA-256 digest: 32 bytes.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+    public let bytes: [UInt8]
+
+    /// - Returns: `nil` unless there are exactly 32 bytes.
+    public init?(bytes: some Sequence<UInt8>) {
+        let bytes = Array(bytes)
+        guard bytes.count == 32 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// 64 hexadecimal digits.
+    public var hex: String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(64)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The first 12 hexadecimal digits: enough for people.
+    public var short: String { String(hex.prefix(12)) }
+    public var description: String { "sha256:" + hex }
+}
+
+/// How the bytes of a document are to be read.
+public enum DocumentFormat: String, Sendable, Hashable {
+    case json
+    case yaml
+}
+
+/// A document as it came from a source. Nothing about it has been checked but its size.
+public struct FetchedDocument: Sendable {
+    public let source: SourceName
+    public let body: [UInt8]
+    public let validators: Validators
+    /// The media type without parameters, lower case, where the source named one.
+    public let contentType: String?
+    public var trace: Trace
+
+    public init(source: SourceName, body: [UInt8], validators: Validators, contentType: String?, trace: Trace) {
+        self.source = source
+        self.body = body
+        self.validators = validators
+        self.contentType = contentType
+        self.trace = trace
+    }
+}
+
+/// A document whose bytes are the ones the source meant. Made by `ConfigVerify` only.
+public struct VerifiedDocument: Sendable {
+    public let source: SourceName
+    public let body: [UInt8]
+    public let validators: Validators
+    public let contentType: String?
+    public let digest: Digest
+    public var trace: Trace
+
+    package init(verified fetched: FetchedDocument, digest: Digest, trace: Trace) {
+        self.source = fetched.source
+        self.body = fetched.body
+        self.validators = fetched.validators
+        self.contentType = fetched.contentType
+        self.digest = digest
+        self.trace = trace
+    }
+}
+
+/// A document whose content is understood. Made by `ConfigDecode` only.
+public struct DecodedDocument: Sendable {
+    public let source: SourceName
+    /// The bytes that were decoded, kept for the stored copy.
+    public let body: [UInt8]
+    public let format: DocumentFormat
+    public let validators: Validators
+    public let digest: Digest
+    public let table: LeafTable
+    public var trace: Trace
+
+    package init(decoded verified: VerifiedDocument, format: DocumentFormat, table: LeafTable, trace: Trace) {
+        self.source = verified.source
+        self.body = verified.body
+        self.format = format
+        self.validators = verified.validators
+        self.digest = verified.digest
+        self.table = table
+        self.trace = trace
+    }
+}

@@ -1,0 +1,38 @@
+/// Finds names that somebody may have meant.
+public enum NearestKeys {
+    /// The keys of `table`, and the objects above them, that are most like `wanted`.
+    static func find(_ wanted: String, in table: LeafTable, limit: Int) -> [String] {
+        // A message, not a search engine: look at no more than this many keys.
+        let considered = table.leaves.prefix(20_000).map { table.key($0) }
+        return nearest(to: wanted, among: considered, limit: limit)
+    }
+
+    /// Those of `candidates` within an edit distance of a third of the length of `wanted`, nearest first.
+    public static func nearest(to wanted: String, among candidates: [String], limit: Int) -> [String] {
+        let target = Array(wanted.utf8.prefix(128))
+        let reach = max(2, target.count / 3)
+        var ranked: [(distance: Int, key: String)] = []
+        for candidate in candidates {
+            let bytes = Array(candidate.utf8.prefix(128))
+            guard abs(bytes.count - target.count) <= reach else { continue }
+            let distance = editDistance(target, bytes)
+            if distance <= reach { ranked.append((distance, candidate)) }
+        }
+        ranked.sort { $0.distance != $1.distance ? $0.distance < $1.distance : $0.key < $1.key }
+        return ranked.prefix(limit).map(\.key)
+    }
+
+    private static func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+        var row = Array(0...right.count)
+        for (i, l) in left.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, r) in right.enumerated() {
+                let replaced = diagonal + (l == r ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+            }
+        }
+        return row[right.count]
+    }
+}

@@ -1,0 +1,133 @@
+/// Which version of a source's document a snapshot holds.
+public struct SourceRevision: Sendable, Hashable {
+    public let source: SourceName
+    public let digest: Digest
+    public let validators: Validators
+    /// Nanoseconds since 1970 when the document was fetched.
+    public let fetchedAt: Int64
+    public let traceID: String
+
+    public init(source: SourceName, digest: Digest, validators: Validators, fetchedAt: Int64, traceID: String) {
+        self.source = source
+        self.digest = digest
+        self.validators = validators
+        self.fetchedAt = fetchedAt
+        self.traceID = traceID
+    }
+
+    /// What people see: the ETag without its quotes where there is one, else the start of the digest.
+    public var label: String {
+        guard let etag = validators.etag else { return digest.short }
+        return String(etag.filter { $0 != "\"" }.prefix(40))
+    }
+}
+
+/// One consistent version of all configuration: immutable from the moment it is published.
+///
+/// Values are found by dotted key through a seeded hash index over one block of bytes. The seed is drawn anew for
+/// each snapshot, so nobody can prepare keys that collide. Any number of threads may read at once.
+public final class Snapshot: Sendable {
+    /// Counts publications: grows by one with each, never reused, also across restarts.
+    public let generation: UInt64
+    /// SHA-256 over all keys and values in key order: equal content, equal digest.
+    public let digest: Digest
+    /// Nanoseconds since 1970.
+    public let publishedAt: Int64
+    /// One for each layer, in layer order: later ones win.
+    public let sources: [SourceRevision]
+
+    /// The merged leaves in key order.
+    public let table: LeafTable
+    /// For each leaf, the index in `sources` of the layer that gave it.
+    private let owners: [UInt16]
+    private let index: KeyIndex
+
+    /// - Parameters:
+    ///   - merged: the content, from ``LayerMerge``.
+    ///   - digest: the digest of that content.
+    public init(
+        generation: UInt64,
+        merged: LayerMerge,
+        digest: Digest,
+        publishedAt: Int64,
+        sources: [SourceRevision]
+    ) {
+        self.generation = generation
+        self.digest = digest
+        self.publishedAt = publishedAt
+        self.sources = sources
+        self.table = merged.table
+        self.owners = merged.owners
+        self.index = KeyIndex(of: merged.table)
+    }
+
+    /// A found value: its JSON, and the layer that gave it.
+    public struct Value: Sendable {
+        /// Compact JSON.
+        public let json: ArraySlice<UInt8>
+        /// `nil` for an object put together from several layers.
+        public let source: SourceRevision?
+    }
+
+    public var count: Int { table.count }
+
+    /// The leaf at exactly `key`, or the object below it.
+    ///
+    /// - Parameter key: a dotted key; the empty key is the whole configuration.
+    /// - Returns: `nil` when there is nothing at or below `key`.
+    public func value(at key: String) -> Value? {
+        if let position = leafIndex(of: key) {
+            let leaf = table.leaves[position]
+            return Value(json: table.value(leaf), source: sources[Int(owners[position])])
+        }
+        let range = subtree(of: key)
+        guard !range.isEmpty || key.isEmpty else { return nil }
+        let owner = Set(range.map { owners[$0] })
+        return Value(
+            json: ArraySlice(ObjectWriter.json(of: table, range: range, below: key.utf8.count)),
+            source: owner.count == 1 ? owner.first.map { sources[Int($0)] } : nil
+        )
+    }
+
+    /// The position of the leaf at exactly `key` in `table.leaves`.
+    public func leafIndex(of key: String) -> Int? {
+        var key = key
+        return key.withUTF8 { index.find(UnsafeRawBufferPointer($0), in: table) }
+    }
+
+    /// The layer that gave the leaf at `position`.
+    public func owner(ofLeaf position: Int) -> SourceRevision { sources[Int(owners[position])] }
+
+    /// The leaves strictly below `key`; all of them for the empty key.
+    public func subtree(of key: String) -> Range<Int> {
+        if key.isEmpty { return 0..<table.count }
+        var prefix = Array(key.utf8)
+        prefix.append(DottedKey.dot)
+        return table.bytes.withUnsafeBytes { raw in
+            prefix.withUnsafeBytes { wanted in
+                func bytes(_ position: Int) -> UnsafeRawBufferPointer {
+                    UnsafeRawBufferPointer(rebasing: raw[table.leaves[position].key])
+                }
+                let start = partition(0, table.count) { DottedKey.compare(bytes($0), wanted) < 0 }
+                let end = partition(start, table.count) { bytes($0).starts(with: wanted) }
+                return start..<end
+            }
+        }
+    }
+
+    /// The first position in `low..<high` for which `isBefore` no longer holds.
+    private func partition(_ low: Int, _ high: Int, _ isBefore: (Int) -> Bool) -> Int {
+        var low = low
+        var high = high
+        while low < high {
+            let middle = low + (high - low) / 2
+            if isBefore(middle) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The keys most like `key`, nearest first: for the message that says a key does not exist.
+    public func keys(near key: String, limit: Int = 3) -> [String] {
+        NearestKeys.find(key, in: table, limit: limit)
+    }
+}
