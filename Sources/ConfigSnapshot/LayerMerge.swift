@@ -27,28 +27,36 @@ public struct LayerMerge: Sendable {
                 candidates.append(Candidate(layer: layer, leaf: leaf, isEmptyObject: isEmptyObject))
             }
         }
-        func withKey<R>(_ candidate: Candidate, _ body: (UnsafeRawBufferPointer) -> R) -> R {
-            layers[candidate.layer].bytes.withUnsafeBytes { body(.init(rebasing: $0[candidate.leaf.key])) }
-        }
-        func compare(_ left: Candidate, _ right: Candidate) -> Int {
-            withKey(left) { l in withKey(right) { r in DottedKey.compare(l, r) } }
-        }
         candidates.sort { left, right in
-            let order = compare(left, right)
+            let order = Self.compare(left, right, in: layers)
             return order != 0 ? order < 0 : left.layer < right.layer
         }
-        self.init(kept: Self.resolve(candidates, compare: compare, withKey: withKey), of: layers)
+        self.init(kept: Self.resolve(candidates, in: layers), of: layers)
+    }
+
+    private static func withKeys<R>(
+        _ left: Candidate,
+        _ right: Candidate,
+        in layers: [LeafTable],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> R
+    ) -> R {
+        layers[left.layer].bytes.withUnsafeBytes { l in
+            layers[right.layer].bytes.withUnsafeBytes { r in
+                body(.init(rebasing: l[left.leaf.key]), .init(rebasing: r[right.leaf.key]))
+            }
+        }
+    }
+
+    private static func compare(_ left: Candidate, _ right: Candidate, in layers: [LeafTable]) -> Int {
+        withKeys(left, right, in: layers, DottedKey.compare)
+    }
+
+    private static func isBelow(_ key: Candidate, _ ancestor: Candidate, in layers: [LeafTable]) -> Bool {
+        withKeys(key, ancestor, in: layers, DottedKey.isBelow)
     }
 
     /// Drops what a later layer overrides. Candidates are in key order, equal keys in layer order.
-    private static func resolve(
-        _ candidates: [Candidate],
-        compare: (Candidate, Candidate) -> Int,
-        withKey: (Candidate, (UnsafeRawBufferPointer) -> Bool) -> Bool
-    ) -> [Candidate] {
-        func isBelow(_ candidate: Candidate, _ ancestor: Candidate) -> Bool {
-            withKey(candidate) { key in withKey(ancestor) { DottedKey.isBelow(key, $0) } }
-        }
+    private static func resolve(_ candidates: [Candidate], in layers: [LeafTable]) -> [Candidate] {
         var kept: [Candidate] = []
         kept.reserveCapacity(candidates.count)
         var position = 0
@@ -57,20 +65,20 @@ public struct LayerMerge: Sendable {
             var newest = candidates[position]
             var barrier = newest.isEmptyObject ? -1 : newest.layer
             var next = position + 1
-            while next < candidates.count, compare(newest, candidates[next]) == 0 {
+            while next < candidates.count, compare(newest, candidates[next], in: layers) == 0 {
                 newest = candidates[next]
                 if !newest.isEmptyObject { barrier = newest.layer }
                 next += 1
             }
             var end = next
-            while end < candidates.count, isBelow(candidates[end], newest) { end += 1 }
+            while end < candidates.count, isBelow(candidates[end], newest, in: layers) { end += 1 }
             // The newest scalar hides all that is older below it. `{}` hides nothing: merged into an object it adds
             // nothing, and it stays only where nothing else is left.
             let survivors = candidates[next..<end].filter { $0.layer > barrier }
             if survivors.isEmpty {
                 kept.append(newest)
             } else {
-                kept.append(contentsOf: resolve(survivors, compare: compare, withKey: withKey))
+                kept.append(contentsOf: resolve(survivors, in: layers))
             }
             position = end
         }
