@@ -1,2 +1,77 @@
+// libcurl for Swift: typed setters and getters for its variadic functions, and a bounded sink for what it receives.
 #pragma once
 #include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if LIBCURL_VERSION_NUM < 0x075500
+#error "libcurl 7.85 or newer is needed (CURLOPT_PROTOCOLS_STR)"
+#endif
+
+static inline CURLcode ccurl_set_long(CURL *_Nonnull h, CURLoption o, long v) { return curl_easy_setopt(h, o, v); }
+static inline CURLcode ccurl_set_off(CURL *_Nonnull h, CURLoption o, curl_off_t v) {
+    return curl_easy_setopt(h, o, v);
+}
+static inline CURLcode ccurl_set_string(CURL *_Nonnull h, CURLoption o, const char *_Nullable v) {
+    return curl_easy_setopt(h, o, v);
+}
+static inline CURLcode ccurl_set_pointer(CURL *_Nonnull h, CURLoption o, const void *_Nullable v) {
+    return curl_easy_setopt(h, o, v);
+}
+static inline CURLcode ccurl_set_list(CURL *_Nonnull h, CURLoption o, struct curl_slist *_Nullable v) {
+    return curl_easy_setopt(h, o, v);
+}
+static inline CURLMcode ccurl_multi_set_long(CURLM *_Nonnull m, CURLMoption o, long v) {
+    return curl_multi_setopt(m, o, v);
+}
+static inline long ccurl_get_long(CURL *_Nonnull h, CURLINFO i) {
+    long v = 0;
+    curl_easy_getinfo(h, i, &v);
+    return v;
+}
+static inline int64_t ccurl_get_off(CURL *_Nonnull h, CURLINFO i) {
+    curl_off_t v = 0;
+    curl_easy_getinfo(h, i, &v);
+    return v;
+}
+static inline const char *_Nullable ccurl_get_string(CURL *_Nonnull h, CURLINFO i) {
+    char *v = NULL;
+    curl_easy_getinfo(h, i, &v);
+    return v;
+}
+static inline void *_Nullable ccurl_get_private(CURL *_Nonnull h) {
+    char *v = NULL;
+    curl_easy_getinfo(h, CURLINFO_PRIVATE, &v);
+    return v;
+}
+
+/// Where one transfer's bytes go. Both bounds are hard: the byte past a bound aborts the transfer.
+typedef struct ccurl_sink {
+    uint8_t *_Nullable body;
+    size_t body_length;
+    size_t body_capacity;
+    /// Bounds the body after decompression, and the memory taken for it.
+    size_t body_limit;
+    size_t header_length;
+    /// Bounds all header lines of all responses of the transfer together.
+    size_t header_limit;
+    bool body_exceeded;
+    bool header_exceeded;
+    bool out_of_memory;
+    /// A link-local (cloud metadata) address was refused.
+    bool address_refused;
+    bool allow_link_local;
+} ccurl_sink;
+
+/// Makes `h` write into `sink`, count its headers there, and open close-on-exec sockets under its address rule.
+/// `sink` must outlive the transfer.
+void ccurl_attach_sink(CURL *_Nonnull h, ccurl_sink *_Nonnull sink);
+/// Frees the body and clears the counts; the limits stay.
+void ccurl_sink_reset(ccurl_sink *_Nonnull sink);
+
+/// The last response's first header `name`, or NULL. Valid until the handle's next transfer.
+const char *_Nullable ccurl_header(CURL *_Nonnull h, const char *_Nonnull name);
+
+/// A finished transfer of `m` and its result, or NULL when there is none left.
+CURL *_Nullable ccurl_next_done(CURLM *_Nonnull m, CURLcode *_Nonnull result);
