@@ -1,0 +1,36 @@
+/// Where agentd's sockets and its lock file are: all of them directly in the runtime directory.
+public struct AgentPaths: Sendable, Hashable {
+    /// The runtime directory when nobody names another.
+    public static let defaultRuntimeDirectory = "/run/agent"
+    /// Status, locks, sources, health and metrics; no values.
+    public static let statusSocketName = "status.sock"
+    /// Reading values.
+    public static let configSocketName = "config.sock"
+    /// Commands.
+    public static let controlSocketName = "control.sock"
+    /// Locked for as long as agentd lives: see ``InstanceLock``.
+    public static let lockFileName = "agentd.lock"
+
+    /// The directory, without a slash at its end.
+    public let runtimeDirectory: String
+
+    /// The paths below `runtimeDirectory`.
+    public init(runtimeDirectory: String) {
+        var directory = runtimeDirectory
+        while directory.count > 1, directory.hasSuffix("/") { directory.removeLast() }
+        self.runtimeDirectory = directory
+    }
+
+    /// The socket for status, locks, sources, health and metrics.
+    public var statusSocket: String { path(Self.statusSocketName) }
+    /// The socket for reading values.
+    public var configSocket: String { path(Self.configSocketName) }
+    /// The socket for commands.
+    public var controlSocket: String { path(Self.controlSocketName) }
+    /// The file that agentd keeps locked.
+    public var lockFile: String { path(Self.lockFileName) }
+
+    private func path(_ name: String) -> String {
+        runtimeDirectory == "/" ? "/\(name)" : "\(runtimeDirectory)/\(name)"
+    }
+}

@@ -1,0 +1,11 @@
+/// The headers that say where a value came from, in the answers to `GET /v1/config/KEY`.
+public enum ConfigHeaders {
+    /// The generation of the snapshot the value was read from, in decimal.
+    public static let generation = "Agent-Generation"
+    /// The source that gave the value; absent for an object put together from several.
+    public static let source = "Agent-Source"
+    /// That source's revision.
+    public static let revision = "Agent-Revision"
+    /// Changes whenever the value does; answered by `If-None-Match` with 304.
+    public static let etag = "ETag"
+}

@@ -1,0 +1,19 @@
+/// The paths that agentd answers.
+public enum Routes {
+    /// On the status socket: ``StatusReport``.
+    public static let status = "/v1/status"
+    /// On the status socket: ``LocksReport``.
+    public static let locks = "/v1/locks"
+    /// On the status socket: ``SourcesReport``.
+    public static let sources = "/v1/sources"
+    /// On the status socket: ``HealthReport``, whether the agent works at all.
+    public static let healthz = "/healthz"
+    /// On the status socket: ``HealthReport``, whether every required source has been there once.
+    public static let readyz = "/readyz"
+    /// On the status socket: Prometheus text.
+    public static let metrics = "/metrics"
+    /// On the config socket: the whole configuration, or with `/KEY` one value.
+    public static let config = "/v1/config"
+    /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
+    public static let refresh = "/v1/refresh"
+}

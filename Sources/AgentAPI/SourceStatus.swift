@@ -1,0 +1,84 @@
+/// How fresh what a source gave is.
+public enum SourceState: String, Codable, Sendable, Hashable, CaseIterable {
+    /// Nothing was received from it yet.
+    case starting
+    /// Confirmed within the expected time.
+    case fresh
+    /// Not confirmed for longer than expected.
+    case stale
+    /// Served from a copy kept from earlier.
+    case lastGood = "last_good"
+    /// Its last attempts failed.
+    case failing
+}
+
+/// How one source is doing.
+public struct SourceStatus: Codable, Sendable, Hashable {
+    /// How fresh what it gave is.
+    public var state: SourceState
+    /// Whether the agent is ready only once it was there.
+    public var required: Bool
+    /// Where it is, without a user, a password and the values of a query.
+    public var url: String
+    /// The revision in use: its ETag, or the start of its digest.
+    public var revision: String?
+    /// The SHA-256 of the document in use, in hexadecimal.
+    public var digest: String?
+    /// When it was last asked.
+    public var lastRequest: WireTime?
+    /// When it last confirmed or changed what is in use.
+    public var lastSuccess: WireTime?
+    /// When a document from it last became visible to readers.
+    public var lastActivation: WireTime?
+    /// The latest error; requests may have succeeded since, see consecutive_failures.
+    public var lastError: SourceError?
+    /// When it will be asked next.
+    public var nextPoll: WireTime?
+    /// How many requests have failed since the last success.
+    public var consecutiveFailures: Int
+    /// How long the document in use took from stage to stage.
+    public var trace: StageTimes?
+
+    enum CodingKeys: String, CodingKey {
+        case state
+        case required
+        case url
+        case revision
+        case digest
+        case lastRequest = "last_request"
+        case lastSuccess = "last_success"
+        case lastActivation = "last_activation"
+        case lastError = "last_error"
+        case nextPoll = "next_poll"
+        case consecutiveFailures = "consecutive_failures"
+        case trace
+    }
+
+    public init(
+        state: SourceState,
+        required: Bool,
+        url: String,
+        revision: String? = nil,
+        digest: String? = nil,
+        lastRequest: WireTime? = nil,
+        lastSuccess: WireTime? = nil,
+        lastActivation: WireTime? = nil,
+        lastError: SourceError? = nil,
+        nextPoll: WireTime? = nil,
+        consecutiveFailures: Int,
+        trace: StageTimes? = nil
+    ) {
+        self.state = state
+        self.required = required
+        self.url = url
+        self.revision = revision
+        self.digest = digest
+        self.lastRequest = lastRequest
+        self.lastSuccess = lastSuccess
+        self.lastActivation = lastActivation
+        self.lastError = lastError
+        self.nextPoll = nextPoll
+        self.consecutiveFailures = consecutiveFailures
+        self.trace = trace
+    }
+}
