@@ -31,7 +31,7 @@ let package = Package(
     targets: [
         // C: thin shims over what Swift cannot import (variadic functions) or must not do itself.
         .target(name: "CLockLadder"),
-        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("z")]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CYaml", providers: [.apt(["libyaml-dev"])]),
 
@@ -40,7 +40,7 @@ let package = Package(
 
         // The stages, in the order in which a document passes through them. None imports another.
         .target(name: "ConfigSnapshot", swiftSettings: strict),
-        .target(name: "Curl", dependencies: ["CCurl"], swiftSettings: strict),
+        .target(name: "Curl", dependencies: ["CCurl", "LockLadder"], swiftSettings: strict),
         .target(
             name: "ConfigFetch",
             dependencies: ["Curl", "LockLadder", "ConfigSnapshot"],
@@ -68,7 +68,7 @@ let package = Package(
         ),
 
         // What an operator sees of it.
-        .target(name: "AgentTelemetry", dependencies: ["CSystemd", "LockLadder"], swiftSettings: strict),
+        .target(name: "AgentTelemetry", dependencies: ["CSystemd", "ConfigSnapshot", "LockLadder"], swiftSettings: strict),
         .target(name: "AgentAPI", exclude: ["schema"], swiftSettings: strict),
         .target(
             name: "AgentControl",

@@ -3,8 +3,8 @@ internal import Glibc
 /// The lock by which one agent at a time owns a runtime directory, and by which others see that it is alive.
 ///
 /// It is a write lock of the open file description (not of the process: closing some other descriptor of the same
-/// file does not lose it) on a file that is never removed. The kernel lets go of it when the holder dies, however
-/// that happens. Looking at it starts nothing, whereas connecting to a socket may.
+/// file does not lose it) on a file that stays when the holder ends. The kernel lets go of it when the holder dies,
+/// however that happens. Looking at it starts nothing, whereas connecting to a socket may.
 public final class InstanceLock: Sendable {
     private let descriptor: Int32
 
@@ -26,26 +26,40 @@ public final class InstanceLock: Sendable {
         case failed(operation: String, errno: Int32)
     }
 
-    /// Takes the lock without waiting, making the file if need be, and writes the process id into it.
+    /// Takes the lock without waiting for its holder, making the file if need be, and writes the process id into it.
     public static func acquire(path: String) -> Acquisition {
-        // Someone may replace the file between the opening and the locking: then the lock is on a file that no
-        // other process will find.
+        // Everyone may read the file, so everyone may take a *read* lock on it and keep an agent from starting. Such
+        // a file is put aside for a new one, which is safe only while no other agent starts: hence the gate, which
+        // nobody else can open.
+        let gate = open(path + ".start", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard gate >= 0 else { return .failed(operation: "open", errno: errno) }
+        defer { close(gate) }
+        var gateRange = wholeFile(Int16(F_WRLCK))
+        while fcntl(gate, setLockAndWaitCommand, &gateRange) != 0 {
+            guard errno == EINTR else { return .failed(operation: "lock", errno: errno) }
+        }
         for _ in 0..<8 {
-            let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-            guard descriptor >= 0 else { return .failed(operation: "open", errno: errno) }
-            let lock = InstanceLock(descriptor: descriptor)
-            var range = wholeFile(Int16(F_WRLCK))
-            guard fcntl(descriptor, setLockCommand, &range) == 0 else {
-                let code = errno
-                guard code == EAGAIN || code == EACCES else { return .failed(operation: "lock", errno: code) }
-                return .heldByAnother(pid: readProcessID(descriptor))
-            }
-            if isStill(descriptor, at: path) {
-                lock.writeProcessID()
-                return .acquired(lock)
-            }
+            if let result = attempt(path) { return result }
         }
         return .failed(operation: "lock", errno: EBUSY)
+    }
+
+    /// - Returns: `nil` when there was a read lock, and the file was removed for it.
+    private static func attempt(_ path: String) -> Acquisition? {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        guard descriptor >= 0 else { return .failed(operation: "open", errno: errno) }
+        let lock = InstanceLock(descriptor: descriptor)
+        var range = wholeFile(Int16(F_WRLCK))
+        if fcntl(descriptor, setLockCommand, &range) == 0 {
+            lock.writeProcessID()
+            return .acquired(lock)
+        }
+        guard errno == EAGAIN || errno == EACCES else { return .failed(operation: "lock", errno: errno) }
+        range = wholeFile(Int16(F_WRLCK))
+        guard fcntl(descriptor, getLockCommand, &range) == 0 else { return .failed(operation: "lock", errno: errno) }
+        if range.l_type == Int16(F_WRLCK) { return .heldByAnother(pid: readProcessID(descriptor)) }
+        if range.l_type == Int16(F_RDLCK), unlink(path) != 0 { return .failed(operation: "unlink", errno: errno) }
+        return nil
     }
 
     /// What ``probe(path:)`` found.
@@ -81,19 +95,13 @@ public final class InstanceLock: Sendable {
     // Linux's numbers on every architecture; glibc shows the names only to _GNU_SOURCE.
     private static let getLockCommand: Int32 = 36
     private static let setLockCommand: Int32 = 37
+    private static let setLockAndWaitCommand: Int32 = 38
 
     private static func wholeFile(_ type: Int16) -> flock {
         var range = flock()
         range.l_type = type
         range.l_whence = Int16(SEEK_SET)
         return range
-    }
-
-    private static func isStill(_ descriptor: Int32, at path: String) -> Bool {
-        var opened = stat()
-        var found = stat()
-        guard fstat(descriptor, &opened) == 0, stat(path, &found) == 0 else { return false }
-        return opened.st_dev == found.st_dev && opened.st_ino == found.st_ino
     }
 
     /// The kernel does not tell who holds a lock of this kind, so the holder writes it down.

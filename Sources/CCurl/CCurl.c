@@ -5,35 +5,122 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <zlib.h>
+
+// Makes room for at least one more byte; false at the limit or without memory.
+static bool grow(ccurl_sink *sink, size_t wanted) {
+    if (wanted <= sink->body_capacity) return true;
+    if (wanted > sink->body_limit) {
+        sink->body_exceeded = true;
+        return false;
+    }
+    size_t capacity = sink->body_capacity ? sink->body_capacity : 4096;
+    while (capacity < wanted) capacity *= 2;
+    if (capacity > sink->body_limit) capacity = sink->body_limit;
+    uint8_t *grown = realloc(sink->body, capacity);
+    if (!grown) {
+        sink->out_of_memory = true;
+        return false;
+    }
+    sink->body = grown;
+    sink->body_capacity = capacity;
+    return true;
+}
+
+static bool append(ccurl_sink *sink, const char *data, size_t length) {
+    if (length > sink->body_limit - sink->body_length) {
+        sink->body_exceeded = true;
+        return false;
+    }
+    if (!grow(sink, sink->body_length + length)) return false;
+    memcpy(sink->body + sink->body_length, data, length);
+    sink->body_length += length;
+    return true;
+}
+
+static bool start_inflating(ccurl_sink *sink) {
+    z_stream *stream = calloc(1, sizeof *stream);
+    if (!stream || inflateInit2(stream, 15 + 16) != Z_OK) { // +16: gzip's wrapping and nothing else
+        free(stream);
+        sink->out_of_memory = true;
+        return false;
+    }
+    sink->inflater = stream;
+    return true;
+}
+
+// One step of decompression at the end of the body, or at a probe byte once the body is at its limit: a stream that
+// fills the limit exactly must still be able to reach its end.
+static int inflate_step(ccurl_sink *sink, z_stream *stream) {
+    Bytef probe;
+    bool at_limit = sink->body_length == sink->body_limit;
+    if (!at_limit && !grow(sink, sink->body_length + 1)) return Z_MEM_ERROR;
+    size_t room = at_limit ? 1 : sink->body_capacity - sink->body_length;
+    if (room > 1u << 30) room = 1u << 30;
+    stream->next_out = at_limit ? &probe : sink->body + sink->body_length;
+    stream->avail_out = (uInt)room;
+    int result = inflate(stream, Z_NO_FLUSH);
+    size_t written = room - stream->avail_out;
+    if (at_limit && written > 0) {
+        sink->body_exceeded = true;
+        return Z_MEM_ERROR;
+    }
+    sink->body_length += written;
+    return result;
+}
+
+static bool append_inflated(ccurl_sink *sink, char *data, size_t length) {
+    if (!sink->inflater && !start_inflating(sink)) return false;
+    z_stream *stream = sink->inflater;
+    stream->next_in = (Bytef *)data;
+    stream->avail_in = (uInt)length;
+    while (stream->avail_in > 0) {
+        if (sink->stream_ended) { // another member follows, as the format allows; anything else is an error below
+            inflateReset(stream);
+            sink->stream_ended = false;
+        }
+        int result = inflate_step(sink, stream);
+        if (result == Z_STREAM_END) {
+            sink->stream_ended = true;
+        } else if (result != Z_OK && result != Z_BUF_ERROR) {
+            if (result == Z_DATA_ERROR || result == Z_NEED_DICT) sink->encoding_broken = true;
+            else if (!sink->body_exceeded) sink->out_of_memory = true;
+            return false;
+        }
+    }
+    return true;
+}
 
 static size_t take_body(char *data, size_t size, size_t count, void *context) {
     ccurl_sink *sink = context;
     size_t length = size * count;
-    if (length > sink->body_limit - sink->body_length) {
-        sink->body_exceeded = true;
+    if (!sink->keep_all_bodies && sink->status != 200 && sink->status != 0) {
+        sink->discarded_length += length;
+        return sink->discarded_length > sink->header_limit ? 0 : length;
+    }
+    if (sink->encoding == CCURL_UNKNOWN_ENCODING) {
+        sink->encoding_unknown = true;
         return 0;
     }
-    size_t needed = sink->body_length + length;
-    if (needed > sink->body_capacity) {
-        size_t capacity = sink->body_capacity ? sink->body_capacity : 4096;
-        while (capacity < needed) capacity *= 2;
-        if (capacity > sink->body_limit) capacity = sink->body_limit;
-        uint8_t *grown = realloc(sink->body, capacity);
-        if (!grown) {
-            sink->out_of_memory = true;
-            return 0;
-        }
-        sink->body = grown;
-        sink->body_capacity = capacity;
-    }
-    memcpy(sink->body + sink->body_length, data, length);
-    sink->body_length = needed;
-    return length;
+    bool taken = sink->encoding == CCURL_GZIP ? append_inflated(sink, data, length) : append(sink, data, length);
+    return taken ? length : 0;
+}
+
+static void note_encoding(ccurl_sink *sink, const char *value, size_t length) {
+    while (length > 0 && (*value == ' ' || *value == '\t')) value++, length--;
+    while (length > 0 && strchr(" \t\r\n", value[length - 1])) length--;
+    bool is_gzip = (length == 4 && strncasecmp(value, "gzip", 4) == 0)
+        || (length == 6 && strncasecmp(value, "x-gzip", 6) == 0);
+    bool is_identity = length == 0 || (length == 8 && strncasecmp(value, "identity", 8) == 0);
+    if (sink->encoding != CCURL_IDENTITY && !is_identity) sink->encoding = CCURL_UNKNOWN_ENCODING; // wrapped twice
+    else if (is_gzip) sink->encoding = CCURL_GZIP;
+    else if (!is_identity) sink->encoding = CCURL_UNKNOWN_ENCODING;
 }
 
 static size_t take_header(char *data, size_t size, size_t count, void *context) {
-    (void)data;
+    static const char encoding[] = "content-encoding:";
     ccurl_sink *sink = context;
     size_t length = size * count;
     if (length > sink->header_limit - sink->header_length) {
@@ -41,6 +128,13 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
         return 0;
     }
     sink->header_length += length;
+    if (length > 5 && memcmp(data, "HTTP/", 5) == 0) {
+        const char *space = memchr(data, ' ', length);
+        sink->status = space && space + 3 < data + length ? (int)strtol(space + 1, NULL, 10) : 0;
+        sink->encoding = CCURL_IDENTITY;
+    } else if (length > sizeof encoding - 1 && strncasecmp(data, encoding, sizeof encoding - 1) == 0) {
+        note_encoding(sink, data + sizeof encoding - 1, length - (sizeof encoding - 1));
+    }
     return length;
 }
 
@@ -79,11 +173,39 @@ void ccurl_attach_sink(CURL *h, ccurl_sink *sink) {
     curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, sink);
 }
 
+bool ccurl_sink_is_complete(const ccurl_sink *sink) {
+    return sink->encoding != CCURL_GZIP || sink->stream_ended;
+}
+
 void ccurl_sink_reset(ccurl_sink *sink) {
+    if (sink->inflater) {
+        inflateEnd(sink->inflater);
+        free(sink->inflater);
+    }
     free(sink->body);
-    sink->body = NULL;
-    sink->body_length = sink->body_capacity = sink->header_length = 0;
-    sink->body_exceeded = sink->header_exceeded = sink->out_of_memory = sink->address_refused = false;
+    *sink = (ccurl_sink){
+        .body_limit = sink->body_limit,
+        .header_limit = sink->header_limit,
+        .allow_link_local = sink->allow_link_local,
+        .keep_all_bodies = sink->keep_all_bodies,
+    };
+}
+
+void ccurl_prepare(CURL *h) {
+    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_PROXY, ""); // the environment would be honoured
+    curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(h, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(h, CURLOPT_MAXLIFETIME_CONN, 600L);
+    curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(h, CURLOPT_CA_CACHE_TIMEOUT, 0L); // else a replaced CA file stays trusted for a day
+    curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);       // else a resolver that hangs holds up the whole thread
+#endif
 }
 
 const char *ccurl_header(CURL *h, const char *name) {

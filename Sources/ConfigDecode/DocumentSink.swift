@@ -3,6 +3,10 @@
 /// The calls describe one value: scalars, or matching begin and end calls with keys and values between. Text is
 /// UTF-8, already unescaped and checked. A sink may throw to refuse what it is told.
 protocol DocumentSink {
+    /// Whether the sink looks at text. For one that does not, the parser checks strings without unescaping them:
+    /// what it passes on may then be anything.
+    static var readsText: Bool { get }
+
     mutating func beginObject(at position: Position) throws(DecodeError)
     /// The name of the next member; its value follows.
     mutating func name(_ name: ArraySlice<UInt8>, at position: Position) throws(DecodeError)
@@ -12,7 +16,7 @@ protocol DocumentSink {
     mutating func scalar(_ scalar: Scalar, at position: Position) throws(DecodeError)
 }
 
-/// A place in a document, both counted from 1; the column counts bytes.
+/// A place in a document, both counted from 1; the column counts characters (code points), as editors do.
 public struct Position: Sendable, Hashable {
     public var line: Int
     public var column: Int

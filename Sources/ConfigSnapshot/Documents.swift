@@ -39,7 +39,7 @@ public struct Validators: Hashable, Sendable {
 }
 
 /// A SHA-256 digest: 32 bytes.
-public struct Digest: Hashable, Sendable, CustomStringConvertible {
+public struct ContentDigest: Hashable, Sendable, CustomStringConvertible {
     public let bytes: [UInt8]
 
     /// - Returns: `nil` unless there are exactly 32 bytes.
@@ -96,10 +96,10 @@ public struct VerifiedDocument: Sendable {
     public let body: [UInt8]
     public let validators: Validators
     public let contentType: String?
-    public let digest: Digest
+    public let digest: ContentDigest
     public var trace: Trace
 
-    package init(verified fetched: FetchedDocument, digest: Digest, trace: Trace) {
+    package init(verified fetched: FetchedDocument, digest: ContentDigest, trace: Trace) {
         self.source = fetched.source
         self.body = fetched.body
         self.validators = fetched.validators
@@ -116,7 +116,7 @@ public struct DecodedDocument: Sendable {
     public let body: [UInt8]
     public let format: DocumentFormat
     public let validators: Validators
-    public let digest: Digest
+    public let digest: ContentDigest
     public let table: LeafTable
     public var trace: Trace
 

@@ -10,6 +10,11 @@ public enum DottedKey {
 
     /// Appends one member name to the path in `path`, quoting it where needed.
     public static func append(_ name: some Collection<UInt8>, to path: inout [UInt8]) {
+        append(Array(name)[...], to: &path)
+    }
+
+    /// The same for bytes at hand.
+    public static func append(_ name: ArraySlice<UInt8>, to path: inout [UInt8]) {
         if !path.isEmpty { path.append(dot) }
         let needsQuotes =
             name.isEmpty
@@ -91,15 +96,24 @@ public enum DottedKey {
                 name.append(escaped)
                 position += 2
             } else if escaped == UInt8(ascii: "u"), position + 5 < bytes.count,
-                let value = UInt8(String(decoding: bytes[(position + 2)...(position + 5)], as: UTF8.self), radix: 16)
+                let control = controlCharacter(bytes[(position + 2)...(position + 5)])
             {
-                name.append(value)
+                name.append(control)
                 position += 6
             } else {
                 return nil
             }
         }
         return nil
+    }
+
+    /// The byte that four digits after `\u` stand for: only what ``append(_:to:)`` writes so, in either case.
+    private static func controlCharacter(_ digits: ArraySlice<UInt8>) -> UInt8? {
+        let text = String(decoding: digits, as: UTF8.self)
+        guard text.hasPrefix("00"), text.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+            let value = UInt8(text, radix: 16), value < 0x20 || value == 0x7F
+        else { return nil }
+        return value
     }
 
     /// The order in which keys are kept: by bytes, except that the separating dot comes before every other byte.

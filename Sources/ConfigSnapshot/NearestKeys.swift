@@ -3,8 +3,17 @@ public enum NearestKeys {
     /// The keys of `table`, and the objects above them, that are most like `wanted`.
     static func find(_ wanted: String, in table: LeafTable, limit: Int) -> [String] {
         // A message, not a search engine: look at no more than this many keys.
-        let considered = table.leaves.prefix(20_000).map { table.key($0) }
-        return nearest(to: wanted, among: considered, limit: limit)
+        var considered: [String] = []
+        var above: Set<String> = []
+        for leaf in table.leaves.prefix(20_000) {
+            let key = table.key(leaf)
+            considered.append(key)
+            guard var names = DottedKey.split(key.utf8) else { continue }
+            names.removeLast()
+            // Neighbours share most of what is above them: stop at the first ancestor already known.
+            while !names.isEmpty, above.insert(DottedKey.join(names)).inserted { names.removeLast() }
+        }
+        return nearest(to: wanted, among: considered + above, limit: limit)
     }
 
     /// Those of `candidates` within an edit distance of a third of the length of `wanted`, nearest first.

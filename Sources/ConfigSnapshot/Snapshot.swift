@@ -1,13 +1,13 @@
 /// Which version of a source's document a snapshot holds.
 public struct SourceRevision: Sendable, Hashable {
     public let source: SourceName
-    public let digest: Digest
+    public let digest: ContentDigest
     public let validators: Validators
     /// Nanoseconds since 1970 when the document was fetched.
     public let fetchedAt: Int64
     public let traceID: String
 
-    public init(source: SourceName, digest: Digest, validators: Validators, fetchedAt: Int64, traceID: String) {
+    public init(source: SourceName, digest: ContentDigest, validators: Validators, fetchedAt: Int64, traceID: String) {
         self.source = source
         self.digest = digest
         self.validators = validators
@@ -30,7 +30,7 @@ public final class Snapshot: Sendable {
     /// Counts publications: grows by one with each, never reused, also across restarts.
     public let generation: UInt64
     /// SHA-256 over all keys and values in key order: equal content, equal digest.
-    public let digest: Digest
+    public let digest: ContentDigest
     /// Nanoseconds since 1970.
     public let publishedAt: Int64
     /// One for each layer, in layer order: later ones win.
@@ -48,7 +48,7 @@ public final class Snapshot: Sendable {
     public init(
         generation: UInt64,
         merged: LayerMerge,
-        digest: Digest,
+        digest: ContentDigest,
         publishedAt: Int64,
         sources: [SourceRevision]
     ) {
@@ -98,9 +98,11 @@ public final class Snapshot: Sendable {
     /// The layer that gave the leaf at `position`.
     public func owner(ofLeaf position: Int) -> SourceRevision { sources[Int(owners[position])] }
 
-    /// The leaves strictly below `key`; all of them for the empty key.
+    /// The leaves strictly below `key`; all of them for the empty key, none for one that is not well-formed.
     public func subtree(of key: String) -> Range<Int> {
         if key.isEmpty { return 0..<table.count }
+        // `"a` is no ancestor of `"a.b"`, although its bytes stand before a dot.
+        guard DottedKey.split(key.utf8) != nil else { return 0..<0 }
         var prefix = Array(key.utf8)
         prefix.append(DottedKey.dot)
         return table.bytes.withUnsafeBytes { raw in

@@ -97,19 +97,20 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
 
     private let state: Mutex<State>
     private let limits: Limits
-    private let begin: @Sendable (Flight) -> Void
+    private let begin: @Sendable (Flight, Freshness) -> Void
     private let cancel: @Sendable (Flight) -> Void
     private let isFailure: @Sendable (Value) -> Bool
 
     /// - Parameters:
     ///   - name: names the group's mutex.
-    ///   - begin: starts the work of a flight. Must not wait.
+    ///   - begin: starts the work of a flight, and learns what its first caller asked for (`shared` for a rerun,
+    ///     whose callers have gathered already). Must not wait.
     ///   - cancel: told that nobody wants a flight any more; landing it afterwards does nothing.
     ///   - isFailure: whether a result counts as a failure.
     public init(
         _ name: StaticString,
         limits: Limits = Limits(),
-        begin: @escaping @Sendable (Flight) -> Void,
+        begin: @escaping @Sendable (Flight, Freshness) -> Void,
         cancel: @escaping @Sendable (Flight) -> Void,
         isFailure: @escaping @Sendable (Value) -> Bool
     ) {
@@ -133,7 +134,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
             Self.join(key, freshness, deliver, limits: limits, in: &state)
         }
         let (ticket, flight) = try joined.get()
-        if let flight { begin(flight) }
+        if let flight { begin(flight, freshness) }
         return ticket
     }
 
@@ -203,7 +204,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
             return (entry.waiters, next)
         }
         for waiter in waiters { waiter.deliver(value) }
-        if let next { begin(next) }
+        if let next { begin(next, .shared) }
     }
 
     /// Stops waiting. The call will not be answered any more unless the answer is already on its way.
@@ -223,7 +224,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
             return (entry.flight, next)
         }
         if let abandoned { cancel(abandoned) }
-        if let next { begin(next) }
+        if let next { begin(next, .shared) }
     }
 
     public var statistics: Statistics { state.withLock { $0.statistics } }

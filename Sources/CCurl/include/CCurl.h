@@ -46,8 +46,14 @@ static inline void *_Nullable ccurl_get_private(CURL *_Nonnull h) {
     return v;
 }
 
+/// What a body is wrapped in.
+typedef enum ccurl_encoding { CCURL_IDENTITY, CCURL_GZIP, CCURL_UNKNOWN_ENCODING } ccurl_encoding;
+
 /// Where one transfer's bytes go. Both bounds are hard: the byte past a bound aborts the transfer.
+///
+/// gzip is undone here and not by libcurl: libcurl calls a gzip stream that ends too early a success.
 typedef struct ccurl_sink {
+    /// The body of a response with status 200, after decompression. Bodies of other responses are thrown away.
     uint8_t *_Nullable body;
     size_t body_length;
     size_t body_capacity;
@@ -56,17 +62,31 @@ typedef struct ccurl_sink {
     size_t header_length;
     /// Bounds all header lines of all responses of the transfer together.
     size_t header_limit;
+    /// Bytes of thrown-away bodies; bounded by `header_limit` too.
+    size_t discarded_length;
+    void *_Nullable inflater;
+    ccurl_encoding encoding;
+    int status;
+    bool stream_ended;
     bool body_exceeded;
     bool header_exceeded;
+    bool encoding_unknown;
+    bool encoding_broken;
     bool out_of_memory;
     /// A link-local (cloud metadata) address was refused.
     bool address_refused;
     bool allow_link_local;
+    /// Keep the bodies of all responses, for those who read error messages.
+    bool keep_all_bodies;
 } ccurl_sink;
 
+/// Sets what every transfer of ours has in common: no signals, no environment, no old protocols, TLS 1.2 at least.
+void ccurl_prepare(CURL *_Nonnull h);
 /// Makes `h` write into `sink`, count its headers there, and open close-on-exec sockets under its address rule.
 /// `sink` must outlive the transfer.
 void ccurl_attach_sink(CURL *_Nonnull h, ccurl_sink *_Nonnull sink);
+/// Whether a compressed body came to its own end, checksum and all; true for one that is not compressed.
+bool ccurl_sink_is_complete(const ccurl_sink *_Nonnull sink);
 /// Frees the body and clears the counts; the limits stay.
 void ccurl_sink_reset(ccurl_sink *_Nonnull sink);
 

@@ -1,0 +1,106 @@
+# Everything one types here. `make` alone lists the targets.
+
+SWIFT ?= swift
+DESTDIR ?=
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+# Debian 12 looks for units here; the merged /usr makes it the same place as /usr/lib.
+UNITDIR ?= /lib/systemd/system
+# Where `install` takes the programs from.
+BINARIES ?= .build/release
+
+PROGRAMS := agentd agentctl sample-origin
+VENV := .build/venv
+LIZARD := $(VENV)/bin/lizard
+BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
+	libyaml-dev
+TEST_PACKAGES := nginx-light systemd systemd-container dbus procps util-linux python3 python3-venv \
+	python3-jsonschema
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test toolchain build install run test test-build test-unit test-tsan test-system test-faults \
+	bench format lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+toolchain:
+	@command -v $(firstword $(SWIFT)) >/dev/null || \
+		{ echo "There is no swift in the PATH; Swift 6.3 is needed: https://www.swift.org/install/" >&2; exit 1; }
+
+deps: toolchain ## install what building and running need, if it is missing
+	@packaging/scripts/install-packages.sh $(BUILD_PACKAGES)
+
+deps-test: deps ## install what the tests need, if it is missing
+	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
+	@test -x $(LIZARD) || { /usr/bin/python3 -m venv $(VENV) && \
+		$(VENV)/bin/pip --quiet --disable-pip-version-check install lizard==1.24.3; }
+
+build: deps ## release programs in .build/release
+	@for program in $(PROGRAMS); do \
+		$(SWIFT) build -c release --static-swift-stdlib --product $$program || exit 1; \
+	done
+
+# Nothing is built here, so that `sudo make install` leaves no file of root's in .build.
+install: ## copy the programs of `make build` and their files below DESTDIR
+	@test -x $(BINARIES)/agentd || { echo "Run 'make build' first: there is no $(BINARIES)/agentd" >&2; exit 1; }
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog \
+		$(DESTDIR)$(PREFIX)/share/doc/config-agent $(DESTDIR)$(SYSCONFDIR)/agent
+	install -m 755 $(BINARIES)/agentd $(BINARIES)/agentctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 packaging/systemd/*.service packaging/systemd/*.socket $(DESTDIR)$(UNITDIR)/
+	install -m 644 packaging/sysusers.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
+	install -m 644 packaging/tmpfiles.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
+	install -m 644 packaging/catalog/agent.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
+	@if [ -f README.md ]; then install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/config-agent/; fi
+	@# An operator's file is never replaced.
+	@cd etc/agent && find . -path ./sample -prune -o -type f -print | while read -r file; do \
+		target="$(DESTDIR)$(SYSCONFDIR)/agent/$$file"; \
+		if [ -e "$$target" ]; then echo "kept $$target"; \
+		else install -D -m 644 "$$file" "$$target" || exit 1; fi; \
+	done
+	@if [ -n "$(DESTDIR)" ]; then :; elif [ -d /run/systemd/system ]; then \
+		systemd-sysusers config-agent.conf && systemd-tmpfiles --create config-agent.conf && \
+		systemctl daemon-reload && journalctl --update-catalog && \
+		echo "Installed. Next: systemctl enable --now agent && agentctl status"; \
+	else \
+		echo "Installed. systemd does not run here: accounts, /run/agent and the catalog come with it."; \
+	fi
+
+run: build ## see it work: an agent, an origin and a change, on a copy of etc/agent/sample
+	@packaging/scripts/run-demo.sh
+
+test: deps-test ## every test, with its own set-up
+	@packaging/scripts/test-all.sh lint test-unit test-tsan test-system test-faults
+
+test-build: deps
+	@$(SWIFT) build --build-tests
+
+test-unit: test-build ## the unit tests
+	@packaging/scripts/run-tests.sh unit $(SWIFT) test --skip-build --skip SystemTests --skip FaultTests
+
+test-tsan: deps ## the unit tests under the thread sanitizer
+	@packaging/scripts/run-tests.sh tsan $(SWIFT) test --sanitize thread --scratch-path .build/tsan \
+		--skip SystemTests --skip FaultTests
+
+test-system: deps-test test-build build ## the programs with real nginx and with a real systemd (needs root)
+	@packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --filter '^SystemTests\.'
+
+test-faults: deps-test test-build ## the programs against faults provoked from outside
+	@if [ -d Tests/FaultTests ]; then \
+		packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --filter '^FaultTests\.'; \
+	else echo "There are no fault tests yet."; fi
+
+bench: build ## measure the programs, figures in .build/bench/agent.json
+	@packaging/scripts/bench-agent.py
+
+format: toolchain ## format the Swift sources in place
+	@$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+
+lint: deps-test ## formatting, complexity, house rules
+	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	@$(LIZARD) -C 15 -w Sources
+	@SWIFT="$(SWIFT)" packaging/scripts/lint-gates.py
+
+clean: ## remove what was built
+	@rm -rf .build

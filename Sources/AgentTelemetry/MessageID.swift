@@ -1,0 +1,16 @@
+/// The kinds of journal records, one 128-bit id each. The same ids stand in the message catalog, where
+/// `journalctl -x` finds what they mean and what to do.
+public enum MessageID: String, Sendable, CaseIterable {
+    case started = "6cb4c9a8dd3f45e097115768d65d064e"
+    case ready = "987f3c7a5ddc4d62b94f1a389436c1ee"
+    case stopping = "5227fec667214aa79c8783dc42bd4a18"
+    case published = "d825bb1466c449008cc056a2bb2ae2f8"
+    case sourceFailed = "2b958e86f1d046ffa76baddd76ed22bc"
+    case sourceRecovered = "9cad204f5d82448e8b574c4579ff83fa"
+    case lockContended = "e5a003df6a04476da5a0c3ca67dd9294"
+    case lockReport = "7c3927dc1ba14771b6dfab01ce27640f"
+    case recordsDropped = "ea93003a915f4352a69e6a1b41d98ef6"
+    case configurationRefused = "a85786eea5a948a786ea1abb62beba9b"
+    case reloaded = "493669ed815949a685e385edd8f02ea5"
+    case lastGoodUsed = "845a1a0e84694d3e90f859271be81e5b"
+}

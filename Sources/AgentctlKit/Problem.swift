@@ -1,0 +1,38 @@
+public import AgentAPI
+
+/// Something that kept agentctl from doing what it was asked to: what, where and why, and what to do about it.
+public struct Problem: Error, Sendable, Hashable {
+    /// What happened, where and why.
+    public let message: String
+    /// What to do about it.
+    public let remedy: String?
+    /// What to exit with.
+    public let exit: ExitStatus
+
+    /// A problem in words that begin in lower case and end without a full stop.
+    public init(_ message: String, remedy: String? = nil, exit: ExitStatus) {
+        self.message = message
+        self.remedy = remedy
+        self.exit = exit
+    }
+
+    /// What the agent says to a request that it does not answer as asked.
+    public init(_ report: ErrorReport, exit: ExitStatus) {
+        var remedies: [String] = []
+        if let nearest = report.error.nearest, !nearest.isEmpty {
+            remedies.append("did you mean \(nearest.joined(separator: " or "))?")
+        }
+        if let hint = report.error.hint { remedies.append(hint) }
+        self.init(
+            report.error.message,
+            remedy: remedies.isEmpty ? nil : remedies.joined(separator: " "),
+            exit: exit
+        )
+    }
+
+    /// The line for standard error.
+    public var text: String {
+        let parts = [message, remedy].compactMap(\.self).map { Printable.clean($0) }
+        return "agentctl: " + parts.joined(separator: "; ")
+    }
+}

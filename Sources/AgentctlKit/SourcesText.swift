@@ -1,0 +1,79 @@
+public import AgentAPI
+
+/// What `agentctl sources` shows.
+public enum SourcesText {
+    /// One paragraph for each source.
+    public static func render(_ report: SourcesReport, now: WireTime, style: TextStyle) -> String {
+        guard !report.sources.isEmpty else { return "no sources\n" }
+        let paragraphs = report.sources.map { source in
+            ([heading(source, style)] + facts(source, now, style)).joined(separator: "\n") + "\n"
+        }
+        return paragraphs.joined(separator: "\n")
+    }
+
+    private static func heading(_ source: SourceDetail, _ style: TextStyle) -> String {
+        let layer = source.layer.map { "layer \($0)" } ?? "in no layer"
+        let required = source.status.required ? ", required" : ""
+        let state = style.paint(source.status.state.rawValue, StatusText.tone(source.status.state))
+        let name = style.paint(Printable.clean(source.name), .heading)
+        return "\(name) (\(Printable.clean(source.kind)), \(layer)\(required)): \(state)"
+    }
+
+    private static func facts(_ source: SourceDetail, _ now: WireTime, _ style: TextStyle) -> [String] {
+        let status = source.status
+        var lines: [String] = []
+        func add(_ label: String, _ text: String?) {
+            guard let text else { return }
+            let padding = String(repeating: " ", count: max(1, column - 2 - label.count))
+            lines.append("  \(label)\(padding)\(Printable.clean(text))")
+        }
+        func moment(_ time: WireTime) -> String { "\(Durations.ago(time, now: now)) (\(time.forPeople))" }
+        add("url", status.url)
+        add("revision", status.revision)
+        add("digest", status.digest)
+        add("last request", status.lastRequest.map(moment))
+        add("last success", status.lastSuccess.map(moment) ?? "never")
+        add("last activation", status.lastActivation.map(moment))
+        add("polled", poll(source, now))
+        add("requests", requests(source))
+        add("failures", failures(source))
+        add("last error", status.lastError.map { "\(moment($0.at)): \($0.code)" })
+        lines += ErrorText.lines(status.lastError, indent: column, style)
+        add("stages", status.trace.map(stages))
+        return lines
+    }
+
+    private static let column = 19
+
+    private static func poll(_ source: SourceDetail, _ now: WireTime) -> String {
+        let least = Durations.compact(source.poll.minSeconds)
+        let most = Durations.compact(source.poll.maxSeconds)
+        let interval = least == most ? "every \(least)" : "every \(least) to \(most)"
+        return interval + (source.status.nextPoll.map { ", next \(Durations.until($0, now: now))" } ?? "")
+    }
+
+    private static func requests(_ source: SourceDetail) -> String {
+        let outcomes = "\(source.notModified) not modified, \(source.published) published"
+        return "\(source.requests): \(outcomes), \(source.unchanged) unchanged"
+    }
+
+    private static func failures(_ source: SourceDetail) -> String {
+        let total = source.failuresByClass.values.reduce(0, +)
+        guard total > 0 else { return "0" }
+        let classes = source.failuresByClass.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
+        let inARow = source.status.consecutiveFailures
+        let row = inARow > 0 ? ", the last \(inARow) in a row" : ""
+        return "\(total): " + classes.map { "\($0.value) \($0.key)" }.joined(separator: ", ") + row
+    }
+
+    private static func stages(_ trace: StageTimes) -> String {
+        let stages: [(String, UInt64?)] = [
+            ("received", trace.requestedToReceivedMicroseconds),
+            ("verified", trace.receivedToVerifiedMicroseconds),
+            ("decoded", trace.verifiedToDecodedMicroseconds),
+            ("published", trace.decodedToPublishedMicroseconds),
+        ]
+        let times = stages.compactMap { name, time in time.map { "\(name) +\(Durations.microseconds($0))" } }
+        return "\(times.joined(separator: ", ")) (trace \(trace.id))"
+    }
+}

@@ -1,0 +1,16 @@
+public import ConfigPublish
+public import ConfigSnapshot
+
+/// What an agent has to tell, for the journal.
+public enum AgentEvent: Sendable {
+    /// A new snapshot is visible to readers. `source` is the one whose document made it new; `nil` at the start.
+    case published(Snapshot, source: SourceRevision?, trace: Trace?)
+    /// A document did not get through. Told for the first failure in a row, for each new kind, and ever more rarely.
+    case sourceFailed(SourceName, StageFailure, inARow: Int, generation: UInt64)
+    case sourceRecovered(SourceName, afterFailures: Int)
+    /// At the start, a source is served from its stored copy.
+    case lastGoodUsed(SourceRevision)
+    case storedCopyUnusable(SourceName, StoredDocumentFault)
+    case storeFailing(FileError)
+    case storeRecovered
+}

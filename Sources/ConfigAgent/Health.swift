@@ -1,0 +1,139 @@
+public import ConfigFetch
+public import ConfigPublish
+public import ConfigSnapshot
+
+/// How the agent is, judged anew from facts and time each time somebody asks. Nothing stores it.
+public struct Health: Sendable, Equatable {
+    public enum Level: Int, Sendable, Comparable {
+        case healthy, degraded, failed
+
+        public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    public struct Reason: Sendable, Equatable {
+        /// Stable: `no_snapshot`, `source_failing`, `source_stale`, `source_last_good`, `not_durable`,
+        /// `worker_behind`.
+        public var code: String
+        public var source: SourceName?
+        public var message: String
+        /// Nanoseconds since 1970.
+        public var since: Int64
+
+        public init(_ code: String, source: SourceName? = nil, _ message: String, since: Int64) {
+            self.code = code
+            self.source = source
+            self.message = message
+            self.since = since
+        }
+    }
+
+    public var level: Level
+    /// Empty when healthy; the gravest and oldest first.
+    public var reasons: [Reason]
+    /// Nanoseconds since 1970.
+    public var since: Int64
+
+    /// What a judgement is made from.
+    public struct Facts: Sendable {
+        public struct Worker: Sendable {
+            public var name: String
+            /// Since when it has been behind the newest generation; `nil` when it is not.
+            public var behindSince: Int64?
+
+            public init(name: String, behindSince: Int64?) {
+                self.name = name
+                self.behindSince = behindSince
+            }
+        }
+
+        public var startedAt: Int64
+        /// When the first snapshot was published; `nil`: there is none.
+        public var firstSnapshotAt: Int64?
+        public var sources: [SourceFacts]
+        public var store: Store.State
+        public var workers: [Worker]
+
+        public init(
+            startedAt: Int64,
+            firstSnapshotAt: Int64?,
+            sources: [SourceFacts],
+            store: Store.State,
+            workers: [Worker]
+        ) {
+            self.startedAt = startedAt
+            self.firstSnapshotAt = firstSnapshotAt
+            self.sources = sources
+            self.store = store
+            self.workers = workers
+        }
+    }
+
+    /// A worker may be this long behind before it is worth a word.
+    static let workerGrace: Int64 = 2_000_000_000
+
+    /// Judges `facts` as of `now`. A pure function.
+    public static func judge(_ facts: Facts, now: Int64) -> Health {
+        var reasons: [(level: Level, reason: Reason)] = []
+        if facts.firstSnapshotAt == nil {
+            reasons.append((.failed, noSnapshot(facts)))
+        }
+        for source in facts.sources {
+            if let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
+        }
+        if let failure = facts.store.failure {
+            reasons.append(
+                (
+                    .degraded,
+                    Reason("not_durable", "\(failure.error); what is served would not survive a crash", since: failure.since)
+                )
+            )
+        }
+        for worker in facts.workers {
+            guard let since = worker.behindSince, now - since > workerGrace else { continue }
+            reasons.append(
+                (.degraded, Reason("worker_behind", "\(worker.name) still reads an older generation", since: since))
+            )
+        }
+        reasons.sort { $0.level != $1.level ? $0.level > $1.level : $0.reason.since < $1.reason.since }
+        guard let worst = reasons.first else {
+            return Health(level: .healthy, reasons: [], since: healthySince(facts))
+        }
+        return Health(level: worst.level, reasons: reasons.map(\.reason), since: worst.reason.since)
+    }
+
+    private static func noSnapshot(_ facts: Facts) -> Reason {
+        let missing = facts.sources.filter { $0.revision == nil }.map(\.spec.name.text).sorted()
+        let names = missing.isEmpty ? "" : " from \(missing.joined(separator: ", "))"
+        return Reason("no_snapshot", "no configuration yet: nothing was received\(names)", since: facts.startedAt)
+    }
+
+    private static func reason(of source: SourceFacts, now: Int64) -> Reason? {
+        let name = source.spec.name
+        if source.consecutiveFailures > 0, let failure = source.lastFailure {
+            let times = source.consecutiveFailures == 1 ? "" : " (\(source.consecutiveFailures) times in a row)"
+            return Reason(
+                "source_failing",
+                source: name,
+                "\(failure.failure)\(times)",
+                since: source.failingSince ?? failure.at
+            )
+        }
+        if source.isLastGood, let revision = source.revision {
+            return Reason(
+                "source_last_good",
+                source: name,
+                "served from the stored copy, not confirmed since the start",
+                since: revision.fetchedAt
+            )
+        }
+        if let since = source.staleSince, since < now {
+            return Reason("source_stale", source: name, "not confirmed for longer than expected", since: since)
+        }
+        return nil
+    }
+
+    private static func healthySince(_ facts: Facts) -> Int64 {
+        let recoveries = facts.sources.compactMap(\.recoveredAt) + [facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
+        return recoveries.max() ?? facts.startedAt
+    }
+}

@@ -1,0 +1,35 @@
+internal import ConfigSnapshot
+internal import Curl
+internal import LockLadder
+
+/// What other threads tell the fetch thread. Bounded by what may be told: at most a few commands for each source.
+final class FetchInbox: Sendable {
+    typealias Flight = SingleFlight<SourceName, FlightOutcome>.Flight
+
+    enum Command: Sendable {
+        /// Send the request of this flight, not before this moment (nanoseconds, monotonic).
+        case begin(Flight, notBefore: UInt64)
+        /// Nobody wants it any more.
+        case cancel(Flight)
+        /// The document of this flight has passed, or failed to pass, every stage.
+        case finished(Flight, FlightOutcome)
+        case stop
+    }
+
+    private let commands = Mutex("fetch.inbox", [Command]())
+    private let waker: CurlWaker
+
+    init(waker: CurlWaker) { self.waker = waker }
+
+    func post(_ command: Command) {
+        commands.withLock { $0.append(command) }
+        waker.wake()
+    }
+
+    func drain() -> [Command] {
+        commands.withLock { commands in
+            defer { commands.removeAll(keepingCapacity: true) }
+            return commands
+        }
+    }
+}

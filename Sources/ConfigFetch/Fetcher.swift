@@ -1,0 +1,115 @@
+public import ConfigSnapshot
+internal import Curl
+public import LockLadder
+
+/// The fetch stage: polls its sources on a thread of its own, and folds everyone's wish for a fresh value into one
+/// flight per source.
+///
+/// All methods may be called from any thread; none waits but ``stop(until:)``.
+public final class Fetcher: Sendable {
+    public typealias Flights = SingleFlight<SourceName, FlightOutcome>
+    /// Takes over what a flight brought; called on the fetch thread, must not wait. Whoever takes it over ends the
+    /// flight with ``finish(_:with:)``.
+    public typealias Sink = @Sendable (Flights.Flight, FetchResult) -> Void
+
+    /// Refreshes that come together leave together: a flight begun by one waits this long for others before its
+    /// request leaves. Nanoseconds.
+    static let gathering: UInt64 = 3_000_000
+
+    let specs: [SourceSpec]
+    let board: SourceBoard
+    let flights: Flights
+    private let inbox: FetchInbox
+    private let sink: Sink
+    // SAFETY: handed over once to the fetch thread by `start`, not touched by anyone else before or after.
+    private nonisolated(unsafe) let multi: CurlMulti
+    private let thread = Mutex<NamedThread?>("fetch.thread", nil)
+
+    /// - Returns: `nil` when libcurl cannot start.
+    public init?(_ specs: [SourceSpec], sink: @escaping Sink) {
+        guard let multi = CurlMulti() else { return nil }
+        let inbox = FetchInbox(waker: multi.waker)
+        self.specs = specs
+        self.multi = multi
+        self.inbox = inbox
+        self.sink = sink
+        board = SourceBoard(specs)
+        flights = SingleFlight(
+            "fetch.flights",
+            begin: { flight, freshness in
+                let wait = freshness == .requestedAfterNow ? Self.gathering : 0
+                inbox.post(.begin(flight, notBefore: MonotonicTime.now.advanced(byNanoseconds: wait).nanoseconds))
+            },
+            cancel: { inbox.post(.cancel($0)) },
+            isFailure: { $0.failure != nil }
+        )
+    }
+
+    /// Starts the thread and polls every source once.
+    ///
+    /// - Parameter validators: of the documents already in use, from the stored copies.
+    /// - Returns: `false` when the system has no thread to give.
+    public func start(validators: [SourceName: Validators]) -> Bool {
+        let started = NamedThread("agent-fetch") {
+            FetchLoop(multi: self.multi, inbox: self.inbox, fetcher: self, validators: validators).run()
+        }
+        thread.withLock { $0 = started }
+        return started != nil
+    }
+
+    /// Breaks off what is on its way and ends the thread.
+    ///
+    /// - Returns: `false` when `deadline` passed first.
+    public func stop(until deadline: MonotonicTime) -> Bool {
+        inbox.post(.stop)
+        let running = thread.withLock { $0.take() }
+        return running?.join(until: deadline) ?? true
+    }
+
+    /// Wants a result of `source` that is requested after this call.
+    ///
+    /// - Parameter deliver: called once when the flight is over, on the pipeline's thread. Must not wait.
+    public func refresh(
+        _ source: SourceName,
+        deliver: @escaping @Sendable (FlightOutcome) -> Void
+    ) throws(Flights.Refusal) -> Flights.Ticket {
+        try flights.join(source, .requestedAfterNow, deliver: deliver)
+    }
+
+    /// Stops waiting for a refresh.
+    public func leave(_ ticket: Flights.Ticket) { flights.leave(ticket) }
+
+    /// Ends a flight: tells the callers, keeps the facts, and sets the time of the next poll.
+    public func finish(_ flight: Flights.Flight, with outcome: FlightOutcome) {
+        board.update(flight.key) { $0.note(outcome, at: WallClock.nowNanoseconds) }
+        inbox.post(.finished(flight, outcome))
+        flights.land(flight, with: outcome)
+    }
+
+    /// Records that what is in use of `source` comes from its stored copy.
+    public func noteLastGood(_ source: SourceName, revision: SourceRevision) {
+        board.update(source) {
+            $0.revision = revision
+            $0.isLastGood = true
+        }
+    }
+
+    public var facts: [SourceName: SourceFacts] { board.all }
+    public var statistics: Flights.Statistics { flights.statistics }
+
+    // MARK: For the fetch thread
+
+    /// A poll waits for nothing, and any flight will do.
+    ///
+    /// - Returns: `false` when it was refused because too many callers wait for this source.
+    func poll(_ source: SourceName) -> Bool {
+        do throws(Flights.Refusal) {
+            try flights.join(source, .shared, deliver: { _ in })
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    func deliver(_ flight: Flights.Flight, _ result: FetchResult) { sink(flight, result) }
+}

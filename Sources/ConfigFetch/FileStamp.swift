@@ -1,0 +1,33 @@
+internal import Glibc
+
+/// Whether a file is still the one that was read: everything that changes when its content does.
+struct FileStamp: Equatable {
+    let device: UInt
+    let inode: UInt
+    let size: Int
+    let modified: Int64
+    let changed: Int64
+
+    enum Look: Equatable {
+        case regular(FileStamp)
+        case notRegular
+        case unreadable(errno: Int32)
+    }
+
+    /// Looks through symbolic links, as reading does.
+    static func look(at path: String) -> Look {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return .unreadable(errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { return .notRegular }
+        func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec) }
+        return .regular(
+            FileStamp(
+                device: UInt(status.st_dev),
+                inode: UInt(status.st_ino),
+                size: Int(status.st_size),
+                modified: nanoseconds(status.st_mtim),
+                changed: nanoseconds(status.st_ctim)
+            )
+        )
+    }
+}

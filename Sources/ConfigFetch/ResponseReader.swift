@@ -1,0 +1,115 @@
+internal import ConfigSnapshot
+internal import Curl
+internal import LockLadder
+
+/// Understands what came back, by HTTP's rules and ours.
+enum ResponseReader {
+    enum Reading {
+        case result(FetchResult)
+        case redirect(to: String)
+    }
+
+    static func read(
+        _ transfer: CurlTransfer,
+        failure: CurlTransfer.Failure?,
+        of spec: SourceSpec,
+        wasConditional: Bool,
+        trace: Trace
+    ) -> Reading {
+        if let failure { return .result(.failed(stageFailure(failure, of: spec), retryAfterNanoseconds: nil)) }
+        if spec.kind == .file { return .result(document(transfer, of: spec, validators: .none, trace: trace)) }
+        switch transfer.status {
+        case 200:
+            let validators = Validators(
+                etag: transfer.header("ETag"),
+                lastModified: transfer.header("Last-Modified")
+            )
+            return .result(document(transfer, of: spec, validators: validators, trace: trace))
+        case 304 where wasConditional:
+            return .result(.notModified(trace))
+        case 301, 302, 303, 307, 308:
+            guard let url = transfer.redirectURL else { return .result(statusFailure(transfer, of: spec)) }
+            return .redirect(to: url)
+        default:
+            return .result(statusFailure(transfer, of: spec))
+        }
+    }
+
+    private static func document(
+        _ transfer: CurlTransfer,
+        of spec: SourceSpec,
+        validators: Validators,
+        trace: Trace
+    ) -> FetchResult {
+        let isFramed = spec.kind == .file || transfer.isFramed
+        let contentType = transfer.header("Content-Type")?.prefix { $0 != ";" }
+        let body = transfer.takeBody()
+        // JSON shows itself where it ends. Anything else that was cut off may still look whole.
+        let lastByte = body.last { !" \t\r\n".utf8.contains($0) }
+        guard isFramed || lastByte == UInt8(ascii: "}") else {
+            return .failed(
+                StageFailure(
+                    .fetch,
+                    "unframed",
+                    "the response does not say where it ends, so a part could not be told from the whole",
+                    hint: "let the origin send Content-Length or chunked encoding"
+                ),
+                retryAfterNanoseconds: nil
+            )
+        }
+        var trace = trace
+        trace[.received] = MonotonicTime.now.nanoseconds
+        return .document(
+            FetchedDocument(
+                source: spec.name,
+                body: body,
+                validators: validators,
+                contentType: contentType.map { $0.lowercased().filter { !$0.isWhitespace } },
+                trace: trace
+            )
+        )
+    }
+
+    private static func statusFailure(_ transfer: CurlTransfer, of spec: SourceSpec) -> FetchResult {
+        let status = transfer.status
+        // Junk in the header reads as no header.
+        let retryAfter = transfer.header("Retry-After").flatMap { UInt64($0) }
+            .map { $0.multipliedReportingOverflow(by: 1_000_000_000) }
+            .map { $0.overflow ? UInt64.max : $0.partialValue }
+        let hint: String? =
+            switch status {
+            case 401, 403: "check the credentials in 'headers' of source '\(spec.name)'"
+            case 404, 410: "check the path in 'url' of source '\(spec.name)'"
+            case 204: "the origin has an empty document here; if that is meant, remove the source"
+            case 206: "the origin sends a part that was not asked for"
+            default: nil
+            }
+        let failure = StageFailure(.fetch, "http_status", "the origin answers HTTP status \(status)", hint: hint)
+        return .failed(failure, retryAfterNanoseconds: retryAfter)
+    }
+
+    /// - Parameter failure: as libcurl put it.
+    static func stageFailure(_ failure: CurlTransfer.Failure, of spec: SourceSpec) -> StageFailure {
+        let (code, hint): (String, String?) =
+            switch failure.kind {
+            case .resolve: ("resolve", "check the host name and this machine's resolver")
+            case .connect: ("connect", "check that the origin runs and that nothing between blocks the port")
+            case .timeout: ("timeout", "raise 'timeout' of source '\(spec.name)' if the origin is known to be slow")
+            case .tls: ("tls", "check 'tls' of source '\(spec.name)'")
+            case .certificate:
+                ("certificate", "check the origin's certificate, this machine's clock and 'tls.ca' of '\(spec.name)'")
+            case .bodyTooLarge: ("too_large", "raise 'guard.max_bytes' of source '\(spec.name)' if that is meant")
+            case .headersTooLarge: ("headers_too_large", nil)
+            case .truncated: ("truncated", nil)
+            case .encoding: ("encoding", nil)
+            case .addressRefused:
+                ("address_refused", "set 'allow_link_local: true' in source '\(spec.name)' if that is meant")
+            case .emptyReply: ("empty_reply", nil)
+            case .badResponse: ("bad_response", nil)
+            case .cannotRead: ("cannot_read", "check that the file exists and that the agent's user may read it")
+            case .memory: ("memory", nil)
+            case .other: ("other", nil)
+            }
+        return StageFailure(.fetch, code, failure.message, hint: hint)
+    }
+}

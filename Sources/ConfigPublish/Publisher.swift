@@ -1,0 +1,37 @@
+public import ConfigSnapshot
+public import LockLadder
+
+/// The publish stage: holds the newest snapshot and hands it to readers.
+///
+/// One thread publishes (the pipeline); any thread may make readers.
+public final class Publisher: Sendable {
+    /// Holds a snapshot of generation 0 without content until the first one is published.
+    public let cell: SnapshotCell<Snapshot>
+    private let observers = Mutex("publish.observers", [@Sendable (UInt64) -> Void]())
+
+    public init() {
+        cell = SnapshotCell(
+            "publish.snapshot",
+            Snapshot(
+                generation: 0,
+                merged: LayerMerge([.empty]),
+                digest: LeafTable.empty.contentDigest,
+                publishedAt: 0,
+                sources: []
+            )
+        )
+    }
+
+    /// Has `observer` called after each publication with the new generation, on the publishing thread. It must not
+    /// wait. Observers stay for good.
+    public func observe(_ observer: @escaping @Sendable (UInt64) -> Void) {
+        observers.withLock { $0.append(observer) }
+    }
+
+    /// Swaps `snapshot` in: every read that begins from now on sees it whole.
+    public func publish(_ snapshot: Snapshot) {
+        cell.publish(snapshot)
+        let told = observers.withLock { $0 }
+        for observer in told { observer(snapshot.generation) }
+    }
+}

@@ -1,0 +1,211 @@
+public import ConfigSnapshot
+public import LockLadder
+
+/// Keeps the documents in use on disk, on a thread of its own, so that a slow disk holds up nobody.
+///
+/// What is handed over while a write is going on replaces what waits: per source only the newest is kept. A write
+/// that fails is tried again until it works; what is served does not depend on it.
+public final class Store: Sendable {
+    /// How far what is published has reached the disk.
+    public struct State: Sendable {
+        /// The newest generation all of whose documents are synced to disk.
+        public var durableGeneration: UInt64 = 0
+        /// Why nothing can be written at the moment, and since when (nanoseconds since 1970).
+        public var failure: (error: FileError, since: Int64)?
+        /// When writing last worked again after a failure.
+        public var recoveredAt: Int64?
+    }
+
+    private struct Pending {
+        var documents: [SourceName: StoredDocument] = [:]
+        var generation: UInt64?
+        var isStopping = false
+    }
+
+    /// Generations are reserved this many at a time: a crash skips at most that many, and none is used twice.
+    private static let reservation: UInt64 = 1_024
+    private static let longestRetry: UInt64 = 60_000_000_000
+    /// A stored copy is a document of at most 1 GiB and a header.
+    private static let largestFile = (1 << 30) + (64 << 10)
+
+    private let directory: String
+    private let onChange: @Sendable (FileError?) -> Void
+    private let pending = Mutex("store.pending", Pending())
+    private let state = Mutex("store.state", State())
+    private let reservedThrough = Mutex("store.reservation", UInt64(0))
+    private let signal = WakeSignal()
+    private let thread = Mutex<NamedThread?>("store.thread", nil)
+
+    /// - Parameters:
+    ///   - directory: the agent's state directory; made if it is missing.
+    ///   - onChange: told when writing begins to fail (with the reason) and when it works again (`nil`).
+    public init(directory: String, onChange: @escaping @Sendable (FileError?) -> Void) {
+        self.directory = directory
+        self.onChange = onChange
+    }
+
+    private var documentDirectory: String { directory + "/documents" }
+
+    // MARK: At the start
+
+    /// Makes the directories and reserves generations.
+    ///
+    /// - Returns: the last generation that an earlier run may have used; new ones begin after it. Where the
+    ///   directory cannot be used (see ``currentState``) that is the time of day in milliseconds, which is beyond any
+    ///   count.
+    public func open() -> UInt64 {
+        do throws(FileError) {
+            try makeDirectories()
+            let used = try readReservation()
+            try reserve(through: used + Self.reservation)
+            return used
+        } catch {
+            noteFailure(error)
+            return Self.unknownGeneration
+        }
+    }
+
+    private static var unknownGeneration: UInt64 { UInt64(WallClock.nowNanoseconds / 1_000_000) }
+
+    private func makeDirectories() throws(FileError) {
+        try FileIO.makeDirectory(directory)
+        try FileIO.makeDirectory(documentDirectory)
+    }
+
+    private func readReservation() throws(FileError) -> UInt64 {
+        do throws(FileError) {
+            let text = String(decoding: try FileIO.read(directory + "/generation", limit: 64), as: UTF8.self)
+            // A damaged file must not lead to a generation used twice.
+            return UInt64(text.prefix { $0.isNumber }) ?? Self.unknownGeneration
+        } catch where error.isMissing {
+            return 0
+        }
+    }
+
+    private func reserve(through generation: UInt64) throws(FileError) {
+        try FileIO.replace("generation", in: directory, with: [Array("\(generation)\n".utf8)])
+        reservedThrough.withLock { $0 = generation }
+    }
+
+    /// The stored copy of `source`. One that cannot be used is set aside.
+    ///
+    /// - Returns: `nil` when there is none.
+    public func load(_ source: SourceName) throws(StoredDocumentFault) -> StoredDocument? {
+        let path = documentDirectory + "/" + source.text
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try FileIO.read(path, limit: Self.largestFile)
+        } catch {
+            if error.isMissing { return nil }
+            throw .file(error)
+        }
+        do throws(StoredDocumentFault) {
+            return try StoredForm.decode(bytes, of: source)
+        } catch {
+            FileIO.setAside(path)
+            throw error
+        }
+    }
+
+    // MARK: While running
+
+    /// - Returns: `false` when the system has no thread to give.
+    public func start() -> Bool {
+        let started = NamedThread("agent-store") { self.run() }
+        thread.withLock { $0 = started }
+        return started != nil
+    }
+
+    /// Hands over the documents that became part of `generation`. Never waits.
+    public func keep(_ documents: [StoredDocument], generation: UInt64) {
+        pending.withLock { pending in
+            for document in documents { pending.documents[document.source] = document }
+            pending.generation = generation
+        }
+        signal.raise()
+    }
+
+    /// Writes what is still waiting and ends the thread.
+    ///
+    /// - Returns: `false` when `deadline` passed first; what was not written is lost with the process.
+    public func stop(until deadline: MonotonicTime) -> Bool {
+        pending.withLock { $0.isStopping = true }
+        signal.raise()
+        let running = thread.withLock { $0.take() }
+        return running?.join(until: deadline) ?? true
+    }
+
+    public var currentState: State { state.withLock { $0 } }
+
+    /// Notes that what was loaded is on disk as `generation`.
+    public func noteDurable(_ generation: UInt64) {
+        state.withLock { $0.durableGeneration = max($0.durableGeneration, generation) }
+    }
+
+    private func run() {
+        var retry: UInt64?
+        while true {
+            let deadline = retry.map { MonotonicTime.now.advanced(byNanoseconds: $0) }
+            _ = signal.wait(until: deadline)
+            let batch = take()
+            if let generation = batch.generation {
+                do throws(FileError) {
+                    try write(batch, generation: generation)
+                    noteSuccess()
+                    retry = nil
+                } catch {
+                    putBack(batch)
+                    noteFailure(error)
+                    retry = min((retry ?? 500_000_000) * 2, Self.longestRetry)
+                }
+            }
+            if batch.isStopping { return }
+        }
+    }
+
+    private func take() -> Pending {
+        pending.withLock { pending in
+            let taken = pending
+            pending.documents = [:]
+            pending.generation = nil
+            return taken
+        }
+    }
+
+    private func putBack(_ batch: Pending) {
+        pending.withLock { pending in
+            // What was handed over meanwhile is newer.
+            pending.documents.merge(batch.documents) { newer, _ in newer }
+            pending.generation = pending.generation ?? batch.generation
+        }
+    }
+
+    private func write(_ batch: Pending, generation: UInt64) throws(FileError) {
+        try makeDirectories()
+        if generation + Self.reservation / 2 > reservedThrough.withLock({ $0 }) {
+            try reserve(through: generation + Self.reservation)
+        }
+        for document in batch.documents.values {
+            try FileIO.replace(document.source.text, in: documentDirectory, with: StoredForm.encode(document))
+        }
+        noteDurable(generation)
+    }
+
+    private func noteSuccess() {
+        let hadFailed = state.withLock { state in
+            defer { state.failure = nil }
+            if state.failure != nil { state.recoveredAt = WallClock.nowNanoseconds }
+            return state.failure != nil
+        }
+        if hadFailed { onChange(nil) }
+    }
+
+    private func noteFailure(_ error: FileError) {
+        let isNew = state.withLock { state in
+            let isNew = state.failure == nil
+            state.failure = (error, state.failure?.since ?? WallClock.nowNanoseconds)
+            return isNew
+        }
+        if isNew { onChange(error) }
+    }
+}

@@ -1,0 +1,115 @@
+public import ConfigSnapshot
+internal import Crypto
+
+/// The copy of a source's document that is in use: its raw bytes and what has to be known to go on from it.
+public struct StoredDocument: Sendable {
+    public var source: SourceName
+    public var body: [UInt8]
+    public var format: DocumentFormat
+    public var validators: Validators
+    public var digest: ContentDigest
+    /// Nanoseconds since 1970.
+    public var fetchedAt: Int64
+    /// The generation in which it was published.
+    public var generation: UInt64
+
+    public init(
+        source: SourceName,
+        body: [UInt8],
+        format: DocumentFormat,
+        validators: Validators,
+        digest: ContentDigest,
+        fetchedAt: Int64,
+        generation: UInt64
+    ) {
+        self.source = source
+        self.body = body
+        self.format = format
+        self.validators = validators
+        self.digest = digest
+        self.fetchedAt = fetchedAt
+        self.generation = generation
+    }
+}
+
+/// Why a stored copy cannot be used.
+public enum StoredDocumentFault: Error, Sendable, Hashable, CustomStringConvertible {
+    case file(FileError)
+    /// Not one of our files, or cut off within the first two lines.
+    case notOurs
+    case newerFormat(String)
+    /// The checksum does not fit the content.
+    case damaged
+    /// The checksum fits, but something that has to be there is missing or belongs to another source.
+    case incomplete(String)
+
+    public var description: String {
+        switch self {
+        case .file(let error): error.description
+        case .notOurs: "the file is not a stored document"
+        case .newerFormat(let version): "the file has the format '\(version)', which this version does not know"
+        case .damaged: "the checksum does not fit the content"
+        case .incomplete(let what): "the file lacks a valid '\(what)'"
+        }
+    }
+}
+
+/// The file form of a stored document: a line that names the format, a line with the SHA-256 of all that follows,
+/// header lines, an empty line, the document's bytes.
+enum StoredForm {
+    static let signature = "config-agent document 1"
+    private static let signaturePrefix = "config-agent document "
+
+    static func encode(_ document: StoredDocument) -> [[UInt8]] {
+        var header = "source: \(document.source)\nformat: \(document.format.rawValue)\n"
+        header += "digest: \(document.digest.hex)\nfetched-at: \(document.fetchedAt)\n"
+        header += "generation: \(document.generation)\nlength: \(document.body.count)\n"
+        // HTTP header values hold no line breaks, so these lines cannot be broken out of.
+        if let etag = document.validators.etag { header += "etag: \(etag)\n" }
+        if let lastModified = document.validators.lastModified { header += "last-modified: \(lastModified)\n" }
+        header += "\n"
+        var hash = SHA256()
+        hash.update(data: Array(header.utf8))
+        hash.update(data: document.body)
+        let checksum = ContentDigest(bytes: hash.finalize())?.hex ?? ""
+        return [Array("\(signature)\n\(checksum)\n\(header)".utf8), document.body]
+    }
+
+    static func decode(_ bytes: [UInt8], of source: SourceName) throws(StoredDocumentFault) -> StoredDocument {
+        var rest = bytes[...]
+        guard let first = line(&rest), first.hasPrefix(signaturePrefix) else { throw .notOurs }
+        guard first == signature else { throw .newerFormat(String(first.dropFirst(signaturePrefix.count))) }
+        guard let checksum = line(&rest) else { throw .notOurs }
+        guard ContentDigest(bytes: SHA256.hash(data: rest))?.hex == checksum else { throw .damaged }
+        var fields: [String: String] = [:]
+        while let text = line(&rest), !text.isEmpty {
+            guard let colon = text.firstIndex(of: ":") else { throw .incomplete("header line") }
+            fields[String(text[..<colon])] = String(text[text.index(after: colon)...].drop { $0 == " " })
+        }
+        guard fields["source"] == source.text else { throw .incomplete("source") }
+        guard let format = fields["format"].flatMap(DocumentFormat.init(rawValue:)) else { throw .incomplete("format") }
+        guard let fetchedAt = fields["fetched-at"].flatMap({ Int64($0) }) else { throw .incomplete("fetched-at") }
+        guard let generation = fields["generation"].flatMap({ UInt64($0) }) else { throw .incomplete("generation") }
+        guard let length = fields["length"].flatMap({ Int($0) }), length == rest.count else {
+            throw .incomplete("length")
+        }
+        guard let digest = ContentDigest(bytes: SHA256.hash(data: rest)), digest.hex == fields["digest"] else {
+            throw .incomplete("digest")
+        }
+        return StoredDocument(
+            source: source,
+            body: Array(rest),
+            format: format,
+            validators: Validators(etag: fields["etag"], lastModified: fields["last-modified"]),
+            digest: digest,
+            fetchedAt: fetchedAt,
+            generation: generation
+        )
+    }
+
+    private static func line(_ rest: inout ArraySlice<UInt8>) -> String? {
+        guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+        defer { rest = rest[(end + 1)...] }
+        return String(validating: rest[..<end], as: UTF8.self)
+    }
+}

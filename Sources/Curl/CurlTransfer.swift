@@ -1,0 +1,174 @@
+internal import CCurl
+
+/// One request and what came back. Belongs to the thread of its ``CurlMulti``.
+public final class CurlTransfer {
+    public struct Request: Sendable {
+        public var url: String
+        /// The only schemes that may be spoken, as libcurl names them: `http,https` or `file`.
+        public var schemes: String
+        /// Speak HTTP over this Unix socket instead of to the URL's host.
+        public var unixSocket: String?
+        public var headers: [(name: String, value: String)] = []
+        /// The whole transfer, from start to last byte.
+        public var timeoutMilliseconds = 30_000
+        public var connectTimeoutMilliseconds = 5_000
+        public var caFile: String?
+        public var certificateFile: String?
+        public var keyFile: String?
+        public var allowsLinkLocal = false
+        /// Bounds the body after decompression.
+        public var maxBodyBytes = 16 << 20
+        /// Bounds all header lines together.
+        public var maxHeaderBytes = 64 << 10
+
+        public init(url: String, schemes: String) {
+            self.url = url
+            self.schemes = schemes
+        }
+    }
+
+    /// How a transfer failed.
+    public struct Failure: Error, Sendable {
+        public enum Kind: Sendable {
+            case resolve, connect, timeout, tls, certificate, bodyTooLarge, headersTooLarge, truncated, encoding
+            case addressRefused, emptyReply, badResponse, cannotRead, memory, other
+        }
+        public let kind: Kind
+        /// libcurl's own words, with the details it had.
+        public let message: String
+    }
+
+    let handle: UnsafeMutableRawPointer
+    private let sink: UnsafeMutablePointer<ccurl_sink>
+    private let errorText: UnsafeMutablePointer<CChar>
+    private var headerList: UnsafeMutablePointer<curl_slist>?
+
+    /// - Returns: `nil` when libcurl has no memory or a request that it cannot speak.
+    public init?(_ request: Request) {
+        guard let handle = curl_easy_init() else { return nil }
+        // SAFETY: the handle, the sink, the error buffer and the header list are this object's alone and are freed in
+        // deinit, after the multi handle has let go of the transfer.
+        self.handle = handle
+        sink = .allocate(capacity: 1)
+        sink.initialize(to: ccurl_sink())
+        sink.pointee.body_limit = request.maxBodyBytes
+        sink.pointee.header_limit = request.maxHeaderBytes
+        sink.pointee.allow_link_local = request.allowsLinkLocal
+        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        ccurl_prepare(handle)
+        ccurl_attach_sink(handle, sink)
+        guard configure(request) else { return nil }
+    }
+
+    deinit {
+        curl_easy_cleanup(handle)
+        curl_slist_free_all(headerList)
+        ccurl_sink_reset(sink)
+        sink.deallocate()
+        errorText.deallocate()
+    }
+
+    private func configure(_ request: Request) -> Bool {
+        for (name, value) in request.headers {
+            // A header without a value is written with a semicolon, or libcurl would remove it.
+            let line = value.isEmpty ? "\(name);" : "\(name): \(value)"
+            guard let extended = curl_slist_append(headerList, line) else { return false }
+            headerList = extended
+        }
+        let strings: [(CURLoption, String?)] = [
+            (CURLOPT_URL, request.url),
+            (CURLOPT_PROTOCOLS_STR, request.schemes),
+            (CURLOPT_UNIX_SOCKET_PATH, request.unixSocket),
+            (CURLOPT_CAINFO, request.caFile),
+            (CURLOPT_SSLCERT, request.certificateFile),
+            (CURLOPT_SSLKEY, request.keyFile),
+            (CURLOPT_USERAGENT, "config-agent"),
+        ]
+        for (option, value) in strings {
+            if let value, ccurl_set_string(handle, option, value) != CURLE_OK { return false }
+        }
+        return ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
+            && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
+            && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
+            && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
+    }
+
+    // MARK: What came back. Valid once the transfer is done.
+
+    /// The status of the last response; 0 for schemes without one.
+    public var status: Int { ccurl_get_long(handle, CURLINFO_RESPONSE_CODE) }
+
+    /// The first header of that name in the last response.
+    public func header(_ name: String) -> String? {
+        ccurl_header(handle, name).map { String(cString: $0) }
+    }
+
+    /// Where a redirect points to, made absolute.
+    public var redirectURL: String? { ccurl_get_string(handle, CURLINFO_REDIRECT_URL).map { String(cString: $0) } }
+
+    /// Whether the response said itself where it ends, so that a whole one can be told from a half one.
+    public var isFramed: Bool {
+        ccurl_get_long(handle, CURLINFO_HTTP_VERSION) >= CURL_HTTP_VERSION_2_0 || header("Content-Length") != nil
+            || header("Transfer-Encoding") != nil || sink.pointee.stream_ended
+    }
+
+    /// Takes the body, decompressed; a second call gets nothing.
+    public func takeBody() -> [UInt8] {
+        let body = Array(UnsafeBufferPointer(start: sink.pointee.body, count: sink.pointee.body_length))
+        ccurl_sink_reset(sink)
+        return body
+    }
+
+    /// What `code`, libcurl's result for this transfer, means; `nil` for a success.
+    func failure(for code: CURLcode) -> Failure? {
+        let sink = sink.pointee
+        if code == CURLE_OK {
+            return ccurl_sink_is_complete(&self.sink.pointee)
+                ? nil : Failure(kind: .truncated, message: "the gzip stream ends too early")
+        }
+        let detail = String(cString: errorText)
+        let text = detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail
+        if let kind = Self.ownReason(sink) { return Failure(kind: kind.0, message: kind.1) }
+        return Failure(kind: Self.kind(of: code), message: text)
+    }
+
+    /// Why our own sink or socket rule stopped the transfer, if it did.
+    private static func ownReason(_ sink: ccurl_sink) -> (Failure.Kind, String)? {
+        if sink.body_exceeded {
+            return (.bodyTooLarge, "the document is larger than the limit of \(sink.body_limit) bytes")
+        }
+        if sink.header_exceeded {
+            return (.headersTooLarge, "the headers are larger than the limit of \(sink.header_limit) bytes")
+        }
+        if sink.encoding_unknown { return (.encoding, "the response is encoded in a way that was not asked for") }
+        if sink.encoding_broken { return (.encoding, "the gzip stream is damaged") }
+        if sink.out_of_memory { return (.memory, "there is no memory for the document") }
+        if sink.address_refused {
+            return (.addressRefused, "the name leads to a link-local address, where cloud metadata lives")
+        }
+        if sink.discarded_length > sink.header_limit {
+            return (.badResponse, "HTTP status \(sink.status) with an endless body")
+        }
+        return nil
+    }
+
+    private static func kind(of code: CURLcode) -> Failure.Kind {
+        switch code {
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .resolve
+        case CURLE_COULDNT_CONNECT: .connect
+        case CURLE_OPERATION_TIMEDOUT: .timeout
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_PINNEDPUBKEYNOTMATCH: .certificate
+        case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE,
+            CURLE_USE_SSL_FAILED:
+            .tls
+        case CURLE_PARTIAL_FILE: .truncated
+        case CURLE_GOT_NOTHING: .emptyReply
+        case CURLE_WEIRD_SERVER_REPLY, CURLE_RECV_ERROR, CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_UNSUPPORTED_PROTOCOL:
+            .badResponse
+        case CURLE_FILE_COULDNT_READ_FILE, CURLE_READ_ERROR: .cannotRead
+        case CURLE_OUT_OF_MEMORY: .memory
+        default: .other
+        }
+    }
+}

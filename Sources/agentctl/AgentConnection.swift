@@ -1,0 +1,100 @@
+internal import AgentAPI
+internal import AgentctlKit
+internal import Curl
+
+/// Asks the agent, once it is known to live.
+struct AgentConnection {
+    /// The agent's sockets, by what they allow.
+    enum Socket {
+        case status
+        case config
+        case control
+    }
+
+    let paths: AgentPaths
+    let timeoutMilliseconds: Int
+
+    init(_ options: GlobalOptions, defaultTimeoutMilliseconds: Int = 10_000) {
+        self.paths = options.paths
+        self.timeoutMilliseconds = options.timeout?.milliseconds ?? defaultTimeoutMilliseconds
+    }
+
+    /// - Returns: an answer with a status of 2xx.
+    func request(
+        _ socket: Socket,
+        _ method: LocalClient.Method = .get,
+        path: String
+    ) throws(Problem) -> LocalClient.Response {
+        if let problem = Problem(InstanceLock.probe(path: paths.lockFile), paths: paths) { throw problem }
+        let socketPath = self.path(of: socket)
+        let client = LocalClient(socketPath: socketPath, timeoutMilliseconds: timeoutMilliseconds)
+        let response: LocalClient.Response
+        do {
+            response = try client.request(method, path: path)
+        } catch {
+            throw problem(error, socket, socketPath)
+        }
+        guard (200..<300).contains(response.status) else { throw refusal(response, socket, path) }
+        return response
+    }
+
+    /// - Returns: the answer as sent, and what it says.
+    func report<Report: Decodable>(
+        _ type: Report.Type,
+        _ socket: Socket,
+        _ method: LocalClient.Method = .get,
+        path: String
+    ) throws(Problem) -> (body: [UInt8], report: Report) {
+        let response = try request(socket, method, path: path)
+        do {
+            return (response.body, try WireJSON.decode(type, from: response.body))
+        } catch {
+            throw Problem(
+                "the answer to \(path) at \(self.path(of: socket)) makes no sense to agentctl \(Version.text)",
+                remedy: "see whether agentd has the same version: agentd --version",
+                exit: .unknown
+            )
+        }
+    }
+
+    private func path(of socket: Socket) -> String {
+        switch socket {
+        case .status: paths.statusSocket
+        case .config: paths.configSocket
+        case .control: paths.controlSocket
+        }
+    }
+
+    private func problem(_ failure: LocalClient.Failure, _ socket: Socket, _ path: String) -> Problem {
+        let place = "the agent is running, but cannot be reached at \(path)"
+        let look = "look at its records: journalctl -u agent"
+        switch failure {
+        case .noSuchSocket: return Problem("\(place): there is no such socket", remedy: look, exit: .unknown)
+        case .refused: return Problem("\(place): nobody listens there", remedy: look, exit: .unknown)
+        case .noPermission:
+            let group = socket == .control ? "agent-admin" : "agent"
+            return Problem(
+                "no permission to use \(path)",
+                remedy: "run agentctl as root or as a member of the group \(group)",
+                exit: .unknown
+            )
+        case .timeout:
+            let limit = Durations.limit(milliseconds: timeoutMilliseconds)
+            return Problem("the agent did not answer at \(path) within \(limit)", remedy: look, exit: .unknown)
+        case .tooLarge: return Problem("the answer from \(path) is too large", exit: .unknown)
+        case .other(let text): return Problem("\(place): \(text)", remedy: look, exit: .unknown)
+        }
+    }
+
+    private func refusal(_ response: LocalClient.Response, _ socket: Socket, _ path: String) -> Problem {
+        // There is nothing wrong to ask of the status socket: who is refused there knows nothing of the agent.
+        let exit: ExitStatus = socket == .status ? .unknown : .failure
+        if let report = try? WireJSON.decode(ErrorReport.self, from: response.body) {
+            return Problem(report, exit: exit)
+        }
+        return Problem(
+            "the agent answered \(path) at \(self.path(of: socket)) with status \(response.status) and no reason",
+            exit: .unknown
+        )
+    }
+}

@@ -1,0 +1,22 @@
+internal import AgentAPI
+internal import ArgumentParser
+internal import Curl
+
+/// The operator's command line.
+@main
+struct Agentctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agentctl",
+        abstract: "Asks and directs the configuration agent of this host.",
+        discussion: """
+            Exits with 0 when all is well, 1 when the agent is degraded or a command failed, 3 when the agent is not \
+            running, 4 when nothing can be said, and 64 when called wrongly. It never starts the agent.
+            """,
+        version: "agentctl \(Version.text)",
+        subcommands: [
+            StatusCommand.self, GetCommand.self, RefreshCommand.self, LocksCommand.self, SourcesCommand.self,
+        ]
+    )
+
+    @OptionGroup var options: GlobalOptions
+}

@@ -1,0 +1,124 @@
+import AgentAPI
+
+/// One answer of each kind with every member present.
+enum Samples {
+    static let time = WireTime(unixNanoseconds: 1_795_356_187_250_999_999)
+
+    static let error = SourceError(
+        at: time,
+        stage: "decode",
+        code: "duplicate_key",
+        message: "line 7: \"db\" stands twice",
+        hint: "remove one"
+    )
+
+    static let source = SourceStatus(
+        state: .lastGood,
+        required: true,
+        url: "https://config.example.net/app.json?token=…",
+        revision: "r42",
+        digest: "ab12",
+        lastRequest: time,
+        lastSuccess: time,
+        lastActivation: time,
+        lastError: error,
+        nextPoll: time,
+        consecutiveFailures: 2,
+        trace: StageTimes(
+            id: "0123456789abcdef",
+            requestedToReceivedMicroseconds: 1,
+            receivedToVerifiedMicroseconds: 2,
+            verifiedToDecodedMicroseconds: 3,
+            decodedToPublishedMicroseconds: 4
+        )
+    )
+
+    static let status = StatusReport(
+        apiVersion: "v1",
+        agent: AgentInfo(
+            version: "0.1.0",
+            pid: 4711,
+            startedAt: time,
+            uptimeSeconds: 12.5,
+            host: "web-1",
+            configFile: "/etc/agent"
+        ),
+        health: HealthState(
+            level: .degraded,
+            reasons: [HealthReason(code: "source_stale", source: "app", message: "not confirmed", since: time)],
+            since: time
+        ),
+        generation: 42,
+        durableGeneration: 41,
+        snapshot: SnapshotInfo(generation: 42, digest: "cd34", publishedAt: time, keys: 1000, ageSeconds: 3.25),
+        confirmedAt: time,
+        workers: WorkerPool(
+            count: 1,
+            current: 1,
+            list: [WorkerInfo(name: "agent-worker-0", generation: 42, lag: 0, reads: 9)]
+        ),
+        sources: ["app": source],
+        flights: FlightCounts(calls: 70, folded: 63, flights: 7, failures: 1, inFlight: 2),
+        journal: JournalCounts(sent: 12, dropped: 3, destination: .journald)
+    )
+
+    static let locks = LocksReport(locks: [
+        LockStatus(
+            name: "publish",
+            kind: "mutex",
+            instances: 1,
+            acquisitions: 1000,
+            contended: 12,
+            spins: 40,
+            parks: 5,
+            waitTotalMicroseconds: 45_000,
+            waitMaxMicroseconds: 12_000,
+            wakeLatencyMaxMicroseconds: 90,
+            waitersMax: 3,
+            holderSite: "Publisher.swift:44",
+            holdMaxMicroseconds: 11_000,
+            waitCount: 12,
+            waitHistogram: [HistogramBucket(upToMicroseconds: 1000, count: 9)]
+        )
+    ])
+
+    static let sources = SourcesReport(sources: [
+        SourceDetail(
+            name: "app",
+            layer: 0,
+            kind: "https",
+            poll: PollInterval(minSeconds: 10, maxSeconds: 60),
+            status: source,
+            requests: 100,
+            notModified: 90,
+            published: 4,
+            unchanged: 2,
+            failuresByClass: ["timeout": 4]
+        )
+    ])
+
+    static let refresh = RefreshReport(
+        generation: 43,
+        sources: [
+            "app": SourceRefresh(
+                outcome: .published,
+                generation: 43,
+                revision: "r43",
+                error: error,
+                durationMilliseconds: 12.5,
+                folded: true
+            )
+        ]
+    )
+
+    static let refusal = ErrorReport(
+        error: ErrorDetail(
+            code: "no_such_key",
+            message: "there is no key 'db.ulr'",
+            hint: "keys are case-sensitive",
+            nearest: ["db.url"]
+        )
+    )
+
+    static let health = HealthReport(status: .starting, reasons: ["source app was not there yet"])
+}

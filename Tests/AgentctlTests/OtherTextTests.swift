@@ -1,0 +1,148 @@
+import AgentAPI
+import AgentctlKit
+import Testing
+
+@Suite struct OtherTextTests {
+    private let style = TextStyle(width: 70)
+
+    private func lock(_ name: String, waited: UInt64, histogram: [HistogramBucket] = []) -> LockStatus {
+        LockStatus(
+            name: name,
+            kind: "mutex",
+            instances: name == "ring" ? 2 : 1,
+            acquisitions: 1000,
+            contended: waited > 0 ? 12 : 0,
+            spins: 40,
+            parks: 5,
+            waitTotalMicroseconds: waited,
+            waitMaxMicroseconds: waited / 2,
+            wakeLatencyMaxMicroseconds: 90,
+            waitersMax: 3,
+            holderSite: waited > 0 ? "Publisher.swift:44" : nil,
+            holdMaxMicroseconds: 950,
+            waitCount: waited > 0 ? 13 : 0,
+            waitHistogram: histogram
+        )
+    }
+
+    @Test func locksWorstFirst() {
+        let buckets = [(10, 2), (100, 2), (1000, 10), (10_000, 12)].map {
+            HistogramBucket(upToMicroseconds: UInt64($0.0), count: UInt64($0.1))
+        }
+        let report = LocksReport(locks: [lock("ring", waited: 0), lock("publish", waited: 45_000, histogram: buckets)])
+        #expect(
+            LocksText.render(report, histograms: false, style: style) == """
+                LOCK      KIND   WAITED  LONGEST  CONTENDED  ACQUIRED  PARKS  WAITERS  HELD LONGEST
+                publish   mutex  45.0ms   22.5ms  12 (1.2%)      1000      5        3  950us at Publisher.swift:44
+                ring (2)  mutex     0us      0us          0      1000      5        3  950us
+
+                """
+        )
+        #expect(
+            LocksText.render(report, histograms: true, style: style).contains(
+                """
+                      <= 10us  ########## 2
+                     <= 100us  0
+                     <= 1.0ms  ######################################## 8
+                    <= 10.0ms  ########## 2
+                       longer  ##### 1
+                ring (2)
+                """
+            )
+        )
+        #expect(LocksText.render(LocksReport(locks: []), histograms: true, style: style) == "no locks\n")
+    }
+
+    @Test func sources() {
+        var status = Fixtures.source(.failing, failures: 4, error: Fixtures.error)
+        status.trace = StageTimes(id: "0123456789abcdef", requestedToReceivedMicroseconds: 5000)
+        let report = SourcesReport(sources: [
+            SourceDetail(
+                name: "app",
+                layer: 1,
+                kind: "https",
+                poll: PollInterval(minSeconds: 10, maxSeconds: 90),
+                status: status,
+                requests: 100,
+                notModified: 90,
+                published: 3,
+                unchanged: 2,
+                failuresByClass: ["timeout": 1, "duplicate_key": 4]
+            )
+        ])
+        #expect(
+            SourcesText.render(report, now: Fixtures.now, style: style) == """
+                app (https, layer 1, required): failing
+                  url              https://config.example.net/app.json
+                  revision         r42
+                  digest           ab12
+                  last request     3s ago (2026-11-22 14:06:16 UTC)
+                  last success     3s ago (2026-11-22 14:06:16 UTC)
+                  last activation  2h 5m ago (2026-11-22 12:01:19 UTC)
+                  polled           every 10s to 1m 30s, next in 12s
+                  requests         100: 90 not modified, 3 published, 2 unchanged
+                  failures         5: 4 duplicate_key, 1 timeout, the last 4 in a row
+                  last error       5s ago (2026-11-22 14:06:14 UTC): duplicate_key
+                                   decode: line 7, column 3: the key 'db.url' stands
+                                   twice in the same object, and was first seen in
+                                   line 2
+                                   hint: remove one of the two
+                  stages           received +5.0ms (trace 0123456789abcdef)
+
+                """
+        )
+    }
+
+    @Test func refresh() {
+        var report = RefreshReport(
+            generation: 43,
+            sources: [
+                "app": SourceRefresh(
+                    outcome: .published,
+                    generation: 43,
+                    revision: "r43",
+                    durationMilliseconds: 12.5,
+                    folded: false
+                )
+            ]
+        )
+        #expect(
+            RefreshText.render(report, style: style) == """
+                app: published (generation 43, revision r43, took 12.5ms)
+                generation 43
+
+                """
+        )
+        #expect(RefreshText.exitStatus(report) == .success)
+        report.sources["extra"] = SourceRefresh(
+            outcome: .failed,
+            error: Fixtures.error,
+            durationMilliseconds: 0.25,
+            folded: true
+        )
+        #expect(
+            RefreshText.render(report, style: style).contains(
+                """
+                extra: failed (decode/duplicate_key, took 250us, shared with others)
+                    decode: line 7, column 3: the key 'db.url' stands twice in the
+                    same object, and was first seen in line 2
+                    hint: remove one of the two
+                generation 43
+                """
+            )
+        )
+        #expect(RefreshText.exitStatus(report) == .failure)
+    }
+
+    @Test func values() throws {
+        let json = Array(#"{"a":[1.50,"é"]}"#.utf8)
+        let object = ConfigValue(key: #"a."b.c""#, json: json, generation: 42, source: nil, revision: nil)
+        #expect(
+            String(decoding: try object.envelope(), as: UTF8.self)
+                == #"{"generation":42,"key":"a.\"b.c\"","revision":null,"source":null,"value":{"a":[1.50,"é"]}}"#
+        )
+        #expect(object.unquoted() == json)
+        let text = ConfigValue(key: "k", json: Array(#""a\n\u00e9""#.utf8), generation: 1, source: "s", revision: "r")
+        #expect(text.unquoted() == Array("a\né".utf8))
+    }
+}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# test-all.sh STAGE...: runs each `make` target even if an earlier one failed, then sums up. The last line counts
+# the tests that the runs themselves reported; a stage that broke without a failed test counts as one failure.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+results=.build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+declare -A status
+for stage in "$@"; do
+    printf '\n==== %s\n' "$stage"
+    ${MAKE:-make} --no-print-directory "$stage"
+    status[$stage]=$?
+done
+
+# The figure of one attribute in a run's result file; 0 when the run left none.
+figure() {
+    local value
+    value=$(sed -n "s/.*<testsuite .* $2=\"\([0-9]*\)\".*/\1/p" "$results/${1#test-}.xml" 2>/dev/null)
+    echo "${value:-0}"
+}
+
+total_passed=0
+total_failed=0
+printf '\n==== summary\n'
+for stage in "$@"; do
+    failed=$(figure "$stage" failures)
+    errors=$(figure "$stage" errors)
+    failed=$((failed + errors))
+    passed=$(($(figure "$stage" tests) - failed))
+    skipped=$(figure "$stage" skipped)
+    note=""
+    if [ "${status[$stage]}" -ne 0 ] && [ "$failed" -eq 0 ]; then
+        failed=1
+        note="   (stage failed, exit status ${status[$stage]})"
+    fi
+    total_passed=$((total_passed + passed))
+    total_failed=$((total_failed + failed))
+    case $stage in
+    test-*) printf '%-13s %5d passed, %d failed, %d skipped%s\n' "$stage" "$passed" "$failed" "$skipped" "$note" ;;
+    *) printf '%-13s %s%s\n' "$stage" "$([ "${status[$stage]}" -eq 0 ] && echo ok || echo FAILED)" "$note" ;;
+    esac
+done
+echo "$total_passed passed, $total_failed failed"
+[ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
