@@ -84,11 +84,11 @@ test-tsan: deps ## the unit tests under the thread sanitizer
 		--skip SystemTests --skip FaultTests
 
 test-system: deps-test test-build build ## the programs with real nginx and with a real systemd (needs root)
-	@packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --filter '^SystemTests\.'
+	@packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --no-parallel --filter '^SystemTests\.'
 
 test-faults: deps-test test-build ## the programs against faults provoked from outside
 	@if [ -d Tests/FaultTests ]; then \
-		packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --filter '^FaultTests\.'; \
+		packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel --filter '^FaultTests\.'; \
 	else echo "There are no fault tests yet."; fi
 
 bench: build ## measure the programs, figures in .build/bench/agent.json

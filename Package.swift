@@ -31,6 +31,7 @@ let package = Package(
     targets: [
         // C: thin shims over what Swift cannot import (variadic functions) or must not do itself.
         .target(name: "CLockLadder"),
+        .target(name: "CProcess"),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("z")]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CYaml", providers: [.apt(["libyaml-dev"])]),
@@ -75,17 +76,24 @@ let package = Package(
             dependencies: [
                 "AgentAPI", "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder",
                 "AgentTelemetry",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
+        .target(name: "AgentctlKit", dependencies: ["AgentAPI"], swiftSettings: strict),
+        .target(
+            name: "AgentConfiguration",
+            dependencies: ["ConfigDecode", "ConfigSnapshot"],
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "agentd",
             dependencies: [
-                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "AgentTelemetry",
-                "AgentControl", "AgentAPI",
+                "CProcess", "AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish",
+                "ConfigSnapshot", "Curl", "LockLadder", "AgentTelemetry", "AgentControl", "AgentAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -93,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "AgentAPI", "Curl",
+                "AgentAPI", "AgentctlKit", "Curl",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -107,6 +115,10 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+
+        // Unit tests, one target for each module.
+        .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI"], swiftSettings: strict),
+        .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -47,7 +47,10 @@ public final class Agent: Sendable {
     }
 
     /// Loads the stored copies, publishes them where they are complete, and begins to poll.
-    public func start() throws(StartError) {
+    ///
+    /// - Returns: the digest of what the stored copies held; `nil` when they were not enough to publish.
+    @discardableResult
+    public func start() throws(StartError) -> ContentDigest? {
         publisher.observe { [weak self] _ in
             guard let self else { return }
             // Relaxed: a time of day for reports. Only the first publication sets it.
@@ -61,6 +64,7 @@ public final class Agent: Sendable {
             events: events
         )
         let restored = assembly.restore()
+        let digest = publisher.generation > 0 ? publisher.digest : nil
         for (name, revision) in restored { fetcher.noteLastGood(name, revision: revision) }
         // SAFETY: from here on only the pipeline's thread touches the assembly.
         nonisolated(unsafe) let owned = assembly
@@ -71,6 +75,7 @@ public final class Agent: Sendable {
         guard isPipelineRunning else { throw .thread("agent-pipeline") }
         guard store.start() else { throw .thread("agent-store") }
         guard fetcher.start(validators: restored.mapValues(\.validators)) else { throw .thread("agent-fetch") }
+        return digest
     }
 
     /// Ends all threads, fetch first, store last so that what was published is kept.
@@ -83,15 +88,16 @@ public final class Agent: Sendable {
         return fetchEnded && pipelineEnded && storeEnded
     }
 
-    /// Wants a document of `source` that is requested after this call; see ``Fetcher/refresh(_:deliver:)``.
-    public func refresh(
+    /// Wants a document of `source`; see ``Fetcher/fetch(_:_:deliver:)``.
+    public func fetch(
         _ source: SourceName,
+        _ freshness: Fetcher.Flights.Freshness,
         deliver: @escaping @Sendable (FlightOutcome) -> Void
     ) throws(Fetcher.Flights.Refusal) -> Fetcher.Flights.Ticket {
-        try fetcher.refresh(source, deliver: deliver)
+        try fetcher.fetch(source, freshness, deliver: deliver)
     }
 
-    /// Stops waiting for a refresh.
+    /// Stops waiting for a document.
     public func leave(_ ticket: Fetcher.Flights.Ticket) { fetcher.leave(ticket) }
 
     // MARK: Facts

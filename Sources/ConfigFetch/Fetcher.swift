@@ -66,17 +66,18 @@ public final class Fetcher: Sendable {
         return running?.join(until: deadline) ?? true
     }
 
-    /// Wants a result of `source` that is requested after this call.
+    /// Wants a document of `source`, sharing the flight of whoever wants it too.
     ///
     /// - Parameter deliver: called once when the flight is over, on the pipeline's thread. Must not wait.
-    public func refresh(
+    public func fetch(
         _ source: SourceName,
+        _ freshness: Flights.Freshness,
         deliver: @escaping @Sendable (FlightOutcome) -> Void
     ) throws(Flights.Refusal) -> Flights.Ticket {
-        try flights.join(source, .requestedAfterNow, deliver: deliver)
+        try flights.join(source, freshness, deliver: deliver)
     }
 
-    /// Stops waiting for a refresh.
+    /// Stops waiting for a document.
     public func leave(_ ticket: Flights.Ticket) { flights.leave(ticket) }
 
     /// Ends a flight: tells the callers, keeps the facts, and sets the time of the next poll.

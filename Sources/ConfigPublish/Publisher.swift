@@ -22,6 +22,18 @@ public final class Publisher: Sendable {
         )
     }
 
+    /// The newest generation; 0 when there is none. Makes a reader of its own: for reports, not for reading often.
+    public var generation: UInt64 {
+        var reader = cell.makeReader()
+        return reader.withSnapshot { $0.generation }
+    }
+
+    /// The digest of the newest snapshot.
+    public var digest: ContentDigest {
+        var reader = cell.makeReader()
+        return reader.withSnapshot { $0.digest }
+    }
+
     /// Has `observer` called after each publication with the new generation, on the publishing thread. It must not
     /// wait. Observers stay for good.
     public func observe(_ observer: @escaping @Sendable (UInt64) -> Void) {

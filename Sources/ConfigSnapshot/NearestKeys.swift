@@ -31,17 +31,22 @@ public enum NearestKeys {
         return ranked.prefix(limit).map(\.key)
     }
 
+    /// How many letters have to be replaced, put in, taken out, or swapped with their neighbours.
     private static func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
-        var row = Array(0...right.count)
-        for (i, l) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, r) in right.enumerated() {
-                let replaced = diagonal + (l == r ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+        var beforeLast = [Int](repeating: 0, count: right.count + 1)
+        var last = Array(0...right.count)
+        for i in left.indices {
+            var row = [i + 1]
+            row.reserveCapacity(right.count + 1)
+            for j in right.indices {
+                var distance = min(last[j] + (left[i] == right[j] ? 0 : 1), row[j] + 1, last[j + 1] + 1)
+                if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
+                    distance = min(distance, beforeLast[j - 1] + 1)
+                }
+                row.append(distance)
             }
+            (beforeLast, last) = (last, row)
         }
-        return row[right.count]
+        return last[right.count]
     }
 }

@@ -1,6 +1,5 @@
 internal import AgentAPI
 internal import ArgumentParser
-internal import Curl
 
 /// The operator's command line.
 @main
@@ -18,5 +17,6 @@ struct Agentctl: ParsableCommand {
         ]
     )
 
+    // So that they may also stand before the name of the command, which gets them all the same.
     @OptionGroup var options: GlobalOptions
 }

@@ -6,7 +6,7 @@ import Testing
 struct NearestKeysTests {
     @Test func nearestFirst() {
         let candidates = ["timeout", "timeouts", "time", "poll", "connect_timeout"]
-        #expect(NearestKeys.nearest(to: "timeuot", among: candidates, limit: 5) == ["timeout"])
+        #expect(NearestKeys.nearest(to: "timeuot", among: candidates, limit: 5) == ["timeout", "timeouts"])
         #expect(NearestKeys.nearest(to: "timeout", among: candidates, limit: 5) == ["timeout", "timeouts"])
         #expect(NearestKeys.nearest(to: "timeouts", among: candidates, limit: 1) == ["timeouts"])
         #expect(NearestKeys.nearest(to: "zzzzzz", among: candidates, limit: 5).isEmpty)
@@ -15,6 +15,13 @@ struct NearestKeysTests {
 
     @Test func likeOnesInOrderOfTheirNames() {
         #expect(NearestKeys.nearest(to: "ab", among: ["ad", "ac", "ab", "aa"], limit: 4) == ["ab", "aa", "ac", "ad"])
+    }
+
+    /// Two letters swapped are one slip, not two.
+    @Test func swapped() {
+        #expect(NearestKeys.nearest(to: "ulr", among: ["tls", "url"], limit: 2) == ["url", "tls"])
+        #expect(NearestKeys.nearest(to: "abcdef", among: ["badcfe"], limit: 1).isEmpty)
+        #expect(NearestKeys.nearest(to: "abcdef", among: ["badcef"], limit: 1) == ["badcef"])
     }
 
     /// An edit distance of a third of the length, and two at least.

@@ -80,18 +80,15 @@ public final class Container: @unchecked Sendable {
         try Program(inside(["/bin/sh", "-c", line]), environment: Self.environment)
     }
 
+    /// Where this machine sees a path of the container, sockets included.
+    public func path(_ inside: String) -> String { "/proc/\(leader)/root\(inside)" }
+
     /// Puts a file in place, in one step for those who read it.
-    public func write(_ path: String, _ text: String, mode: String = "644") throws {
-        let local = try TemporaryDirectory()
-        let file = try local.write("content", text)
-        // The other side sees its own file system only, so the text goes in as an argument.
-        let encoded = Data(readText(file).utf8).base64EncodedString()
-        try check(
-            """
-            mkdir -p "$(dirname '\(path)')" && echo '\(encoded)' | base64 -d >'\(path).new' \
-            && chmod \(mode) '\(path).new' && mv '\(path).new' '\(path)'
-            """
-        )
+    public func write(_ path: String, _ text: String) throws {
+        let target = self.path(path)
+        try createDirectory((target as NSString).deletingLastPathComponent)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: target + ".new"))
+        guard rename(target + ".new", target) == 0 else { throw SystemCallError("rename \(target)") }
     }
 
     /// Records of the journal that match, oldest first.
@@ -130,7 +127,7 @@ public final class Container: @unchecked Sendable {
         }
         // With nspawn its process 1 dies, and with that everything inside.
         program.stop(signal: SIGKILL, deadline: .seconds(5))
-        Self.remove(name)
+        Self.remove(name, deadline: .seconds(3))
     }
 
     private func findLeader() -> pid_t? {
@@ -155,16 +152,16 @@ public final class Container: @unchecked Sendable {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/var/tmp")) ?? []
         for name in names where name.hasPrefix(prefix) && !name.hasSuffix(".log") {
             let words = name.dropFirst(prefix.count).split(separator: "-")
-            if let owner = words.first.flatMap({ pid_t($0) }), kill(owner, 0) != 0 { remove(name) }
+            if let owner = words.first.flatMap({ pid_t($0) }), kill(owner, 0) != 0 { remove(name, deadline: .zero) }
         }
     }
 
-    private static func remove(_ name: String) {
+    private static func remove(_ name: String, deadline: Duration) {
         for (root, path) in controlGroups() {
             let group = "\(root)\(path == "/" ? "" : path)/\(name)"
             guard FileManager.default.fileExists(atPath: group) else { continue }
             // A group can be removed once its processes are reaped, which may take the kernel a moment.
-            _ = try? waitUntil("\(group) to be empty", deadline: .seconds(3)) {
+            _ = try? waitUntil("\(group) to be empty", deadline: deadline) {
                 _ = try Program.run(["find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
                 return !FileManager.default.fileExists(atPath: group)
             }

@@ -15,6 +15,10 @@ public struct HTTPResponse: Sendable, CustomStringConvertible {
 /// An answer that is no HTTP.
 public struct BadResponse: Error, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) {
+        self.description = description
+    }
 }
 
 /// A client that blocks, with one connection for each request: small enough to be trusted by tests.

@@ -33,27 +33,33 @@ public enum OriginReply: Sendable {
     }
 }
 
-/// An origin on a loopback port with a thread for each connection. It answers what a test tells it to, when it is
+/// An origin on a loopback port or a Unix socket, with a thread for each connection. It answers what a test tells it to, when it is
 /// told to: the answer is chosen when the request comes, and may then be held back.
 public final class HeldOrigin: @unchecked Sendable {
+    /// Its port; 0 for a Unix socket.
     public let port: UInt16
 
     private let listener: StreamSocket
     private let condition = NSCondition()
     private var respond: @Sendable (OriginRequest) -> OriginReply
     private var received: [OriginRequest] = []
+    private var accepted = 0
     private var holding = false
     private var permits = 0
     private var waiting = 0
     private var stopped = false
 
-    public init(_ respond: @escaping @Sendable (OriginRequest) -> OriginReply = { _ in .http(404) }) throws {
-        listener = try StreamSocket.listen(on: .loopback(0))
-        port = listener.localPort
+    public init(
+        on endpoint: Endpoint = .loopback(0),
+        _ respond: @escaping @Sendable (OriginRequest) -> OriginReply = { _ in .http(404) }
+    ) throws {
+        listener = try StreamSocket.listen(on: endpoint)
+        port = endpoint.isLoopback ? listener.localPort : 0
         self.respond = respond
         let thread = Thread { [weak self, listener] in
             while let connection = listener.accept() {
                 guard let self else { return }
+                self.condition.withLock { self.accepted += 1 }
                 let worker = Thread { self.serve(connection) }
                 worker.stackSize = 512 * 1024
                 worker.start()
@@ -85,6 +91,8 @@ public final class HeldOrigin: @unchecked Sendable {
 
     /// All requests so far, also those still held.
     public var requests: [OriginRequest] { condition.withLock { received } }
+    /// How many connections there were, whatever came over them.
+    public var connections: Int { condition.withLock { accepted } }
     /// How many requests wait to be let go.
     public var held: Int { condition.withLock { waiting } }
 
@@ -151,8 +159,8 @@ public final class HeldOrigin: @unchecked Sendable {
             )
             received.append(request)
             let reply = respond(request)
-            if holding { waiting += 1 }
             if holding {
+                waiting += 1
                 while holding && permits == 0 && !stopped { condition.wait() }
                 waiting -= 1
                 if holding && permits > 0 { permits -= 1 }

@@ -42,8 +42,7 @@ public final class Nginx: @unchecked Sendable {
             let port = try freePort()
             try prefix.write(
                 "nginx.conf",
-                Self.configuration(
-                    port: port, files: files.path, prefix: prefix.path, proxied: proxied, extra: extraServers)
+                Self.configuration(port, files: files.path, prefix: prefix.path, proxied, extraServers)
             )
             let program = try Program(
                 [path, "-p", prefix.path + "/", "-c", prefix.path("nginx.conf"), "-e", prefix.path("logs/error.log")],
@@ -72,7 +71,11 @@ public final class Nginx: @unchecked Sendable {
     }
 
     private static func configuration(
-        port: UInt16, files: String, prefix: String, proxied: [String: UInt16], extra: String
+        _ port: UInt16,
+        files: String,
+        prefix: String,
+        _ proxied: [String: UInt16],
+        _ extra: String
     ) -> String {
         let format = [
             #""method":"$request_method""#, #""uri":"$request_uri""#, #""status":"$status""#,

@@ -152,17 +152,32 @@ public final class Program: @unchecked Sendable {
         try waitFor("\(name) to end", deadline: deadline, every: .milliseconds(2)) { exitStatus }
     }
 
-    /// Ends it: kindly first, by force after the deadline, which also reaches what it has started in its group.
+    /// Ends it: kindly first, by force after the deadline. Force also reaches what it has started in its group.
     @discardableResult
     public func stop(signal number: Int32 = SIGTERM, deadline: Duration = .seconds(5)) -> ExitStatus? {
-        if isRunning {
+        guard isRunning else { return exitStatus }
+        if number != SIGKILL {
             kill(pid, number)
-            if (try? waitForExit(deadline: deadline)) == nil {
-                kill(-pid, SIGKILL)
-                _ = try? waitForExit(deadline: .seconds(5))
-            }
+            if let status = try? waitForExit(deadline: deadline) { return status }
         }
+        killAll()
+        _ = try? waitForExit(deadline: .seconds(5))
         return exitStatus
+    }
+
+    /// Kills the children first, so that their parent can reap them: what is left of a process that entered a
+    /// container would otherwise wait for this machine's process 1, and the container for it.
+    private func killAll() {
+        for child in readText("/proc/\(pid)/task/\(pid)/children").split(separator: " ") {
+            if let child = pid_t(child) { kill(child, SIGKILL) }
+        }
+        try? waitUntil("\(name) to end with its children", deadline: .milliseconds(500), every: .milliseconds(2)) {
+            // Looks without reaping: as long as its number is its own, so is the number of its group.
+            var information = siginfo_t()
+            return waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) != 0
+                || information.si_signo == SIGCHLD
+        }
+        kill(-pid, SIGKILL)
     }
 
     /// What it has written to standard output so far.
@@ -207,6 +222,10 @@ public final class Program: @unchecked Sendable {
 /// A program that should have succeeded and did not.
 public struct ProgramFailed: Error, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) {
+        self.description = description
+    }
 }
 
 /// Kills what is left when the test process ends in a way that runs no clean-up, such as a crash or a timeout.
@@ -228,7 +247,7 @@ private final class Undertaker: @unchecked Sendable {
                 -) alive="${alive%% $pid *} ${alive#* $pid }" ;;
                 esac
             done
-            for pid in $alive; do kill -KILL -- "-$pid" "$pid" 2>/dev/null; done
+            for pid in $alive; do kill -s KILL -- "-$pid" "$pid" 2>/dev/null; done
             """
         var ends: [Int32] = [-1, -1]
         let made = pipe(&ends)

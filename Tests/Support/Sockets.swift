@@ -5,6 +5,10 @@ internal import Glibc
 public enum Endpoint: Sendable, Hashable {
     case unix(String)
     case loopback(UInt16)
+
+    var isLoopback: Bool {
+        if case .loopback = self { true } else { false }
+    }
 }
 
 /// A blocking stream socket; closed with its last reference.

@@ -1,0 +1,139 @@
+public import AgentAPI
+public import AgentTelemetry
+public import ConfigAgent
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import Glibc
+internal import LockLadder
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// The local sockets and the workers behind them.
+public final class ControlServer: Sendable {
+    /// A socket that could not be opened.
+    public struct BindError: Error, Sendable, CustomStringConvertible {
+        public let path: String
+        public let reason: String
+
+        public var description: String { "cannot listen on \(path): \(reason)" }
+    }
+
+    public struct Options: Sendable {
+        public var workers: Int
+        public var paths: AgentPaths
+        /// Sockets that systemd opened, by the name of their right.
+        public var inherited: [String: Int32]
+        /// Shown in status.
+        public var configFile: String
+
+        public init(workers: Int, paths: AgentPaths, inherited: [String: Int32], configFile: String) {
+            self.workers = workers
+            self.paths = paths
+            self.inherited = inherited
+            self.configFile = configFile
+        }
+    }
+
+    /// A connection without a request for this long is closed.
+    private static let idle = TimeAmount.seconds(60)
+
+    private let agent: Agent
+    private let options: Options
+    private let reports: ReportBuilder
+    private let group: MultiThreadedEventLoopGroup
+    private let channels = Mutex("control.channels", [any Channel]())
+    private let boundPaths = Mutex("control.paths", [String]())
+
+    public init(agent: Agent, journal: Journal, options: Options) {
+        self.agent = agent
+        self.options = options
+        reports = ReportBuilder(agent: agent, journal: journal, configFile: options.configFile)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: options.workers)
+    }
+
+    /// Starts the workers and opens the three sockets. Blocks for as long as that takes.
+    public func start() throws {
+        let cell = agent.publisher.cell
+        var workers: [Worker] = []
+        for (index, loop) in group.makeIterator().enumerated() {
+            workers.append(try loop.submit { Worker(index: index, loop: loop, cell: cell) }.wait())
+        }
+        reports.use(workers)
+        let all = workers
+        agent.publisher.observe { _ in for worker in all { worker.published() } }
+        // Publications between the making of a reader and its registration are caught up with here.
+        for worker in all { worker.published() }
+        for right in Right.allCases { try open(right, workers: all) }
+    }
+
+    private func open(_ right: Right, workers: [Worker]) throws {
+        let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })
+        let reports = reports
+        let agent = agent
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let worker = byLoop[ObjectIdentifier(channel.eventLoop)] else {
+                        throw ChannelError.inappropriateOperationForState
+                    }
+                    let router = Router(right: right, worker: worker, reports: reports, agent: agent)
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: true, withErrorHandling: true)
+                    try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idle))
+                    try pipeline.addHandler(HTTPConnection(answer: router.answer))
+                }
+            }
+        let channel: any Channel
+        if let descriptor = options.inherited[right.rawValue] {
+            channel = try bootstrap.withBoundSocket(descriptor).wait()
+        } else {
+            channel = try bind(right, bootstrap)
+        }
+        channels.withLock { $0.append(channel) }
+    }
+
+    private func bind(_ right: Right, _ bootstrap: ServerBootstrap) throws -> any Channel {
+        let path = right.socketPath(in: options.paths)
+        do {
+            // The instance lock is held, so a socket that lies there already is nobody's.
+            let channel = try bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).wait()
+            boundPaths.withLock { $0.append(path) }
+            // Where the group does not exist or is not ours to give, the socket stays with our own group.
+            if let group = right.group, let id = getgrnam(group)?.pointee.gr_gid { chown(path, uid_t.max, id) }
+            guard chmod(path, right.socketMode) == 0 else {
+                throw BindError(path: path, reason: String(cString: strerror(errno)))
+            }
+            return channel
+        } catch let error as BindError {
+            throw error
+        } catch let error as IOError {
+            throw BindError(path: path, reason: String(cString: strerror(error.errnoCode)))
+        } catch {
+            throw BindError(path: path, reason: "\(error)")
+        }
+    }
+
+    /// Closes the sockets and ends the workers. Blocks until both is done.
+    public func stop() {
+        let open = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
+        }
+        for channel in open {
+            do { try channel.close().wait() } catch { continue }
+        }
+        for path in boundPaths.withLock({ $0 }) { unlink(path) }
+        do { try group.syncShutdownGracefully() } catch { return }
+    }
+
+    /// One line for `systemctl status`.
+    public var summary: String {
+        let health = reports.health()
+        let generation = reports.generation
+        let state = health.status == .ok ? "healthy" : health.status.rawValue
+        let reason = health.reasons.first.map { ": \($0)" } ?? ""
+        return "generation \(generation), \(state)\(reason)"
+    }
+}

@@ -1,0 +1,104 @@
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One client's connection: reads requests one at a time, answers each, and lets go of what the client no longer
+/// waits for.
+final class HTTPConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// Requests to the agent have no bodies worth speaking of.
+    private static let maxBodyBytes = 64 << 10
+
+    private let answer: (LocalRequest) -> LocalAnswer
+    private var head: HTTPRequestHead?
+    private var bodyBytes = 0
+    private var abandon: (() -> Void)?
+
+    init(answer: @escaping (LocalRequest) -> LocalAnswer) { self.answer = answer }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            bodyBytes = 0
+        case .body(let bytes):
+            bodyBytes += bytes.readableBytes
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            respond(to: head, context: context)
+        }
+    }
+
+    private func respond(to head: HTTPRequestHead, context: ChannelHandlerContext) {
+        guard bodyBytes <= Self.maxBodyBytes else {
+            let tooLarge = LocalResponse.error(
+                .payloadTooLarge,
+                "body_too_large",
+                "the request's body has \(bodyBytes) bytes; at most \(Self.maxBodyBytes) are taken"
+            )
+            return write(tooLarge, to: head, close: true, context: context)
+        }
+        guard let request = LocalRequest(head) else {
+            let bad = LocalResponse.error(.badRequest, "bad_target", "the request's target is not a path")
+            return write(bad, to: head, close: !head.isKeepAlive, context: context)
+        }
+        switch answer(request) {
+        case .now(let response):
+            write(response, to: head, close: !head.isKeepAlive, context: context)
+        case .later(let future, let abandon):
+            self.abandon = abandon
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            future.whenSuccess { response in
+                let (handler, context) = bound.value
+                handler.abandon = nil
+                handler.write(response, to: head, close: !head.isKeepAlive, context: context)
+            }
+        }
+    }
+
+    private func write(
+        _ response: LocalResponse,
+        to request: HTTPRequestHead,
+        close: Bool,
+        context: ChannelHandlerContext
+    ) {
+        guard context.channel.isActive else { return }
+        var headers = HTTPHeaders(response.headers)
+        let hasBody = response.status != .notModified
+        if hasBody {
+            headers.add(name: "Content-Type", value: response.contentType)
+            headers.add(name: "Content-Length", value: String(response.body.count))
+        }
+        if close { headers.add(name: "Connection", value: "close") }
+        let head = HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        if hasBody, request.method != .HEAD {
+            let buffer = context.channel.allocator.buffer(bytes: response.body)
+            context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: nil)
+        }
+        let done = context.eventLoop.makePromise(of: Void.self)
+        if close {
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            done.futureResult.whenComplete { _ in bound.value.close(promise: nil) }
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: done)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        abandon?()
+        abandon = nil
+        context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent, abandon == nil { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A client that speaks no HTTP, or went away: nothing to tell it.
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,87 @@
+internal import AgentAPI
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One local request, as far as the agent looks at it.
+struct LocalRequest {
+    let method: HTTPMethod
+    /// Percent-decoded, without the query.
+    let path: String
+    let query: [String: String]
+    let headers: HTTPHeaders
+
+    /// - Returns: `nil` when the target cannot be read as a path.
+    init?(_ head: HTTPRequestHead) {
+        let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let first = parts.first, first.hasPrefix("/"), let path = Self.percentDecoded(first) else { return nil }
+        var query: [String: String] = [:]
+        for pair in parts.dropFirst().first?.split(separator: "&") ?? [] {
+            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = Self.percentDecoded(sides[0]),
+                let value = sides.count == 2 ? Self.percentDecoded(sides[1]) : ""
+            else { return nil }
+            query[name] = value
+        }
+        method = head.method
+        self.path = path
+        self.query = query
+        headers = head.headers
+    }
+
+    private static func percentDecoded(_ text: Substring) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = rest.prefix(2)
+            guard digits.count == 2, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}
+
+/// One answer.
+struct LocalResponse: Sendable {
+    var status: HTTPResponseStatus
+    var contentType = "application/json"
+    var headers: [(String, String)] = []
+    var body: [UInt8]
+
+    init(_ status: HTTPResponseStatus, body: [UInt8], contentType: String = "application/json") {
+        self.status = status
+        self.body = body
+        self.contentType = contentType
+    }
+
+    static func json(_ value: some Encodable, status: HTTPResponseStatus = .ok) -> LocalResponse {
+        do {
+            return LocalResponse(status, body: try WireJSON.encode(value) + [UInt8(ascii: "\n")])
+        } catch {
+            return LocalResponse(.internalServerError, body: Array("{\"error\":{\"code\":\"internal\"}}\n".utf8))
+        }
+    }
+
+    static func error(
+        _ status: HTTPResponseStatus,
+        _ code: String,
+        _ message: String,
+        hint: String? = nil,
+        nearest: [String]? = nil
+    ) -> LocalResponse {
+        json(ErrorReport(error: ErrorDetail(code: code, message: message, hint: hint, nearest: nearest)), status: status)
+    }
+}
+
+/// An answer that is there, or one that comes later on the same event loop.
+enum LocalAnswer {
+    case now(LocalResponse)
+    case later(EventLoopFuture<LocalResponse>, abandon: () -> Void)
+}

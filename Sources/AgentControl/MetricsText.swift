@@ -1,0 +1,135 @@
+internal import AgentAPI
+internal import AgentTelemetry
+internal import LockLadder
+
+/// `/metrics`: the same facts as `/v1/status`, for Prometheus.
+enum MetricsText {
+    static func render(_ status: StatusReport, _ sources: SourcesReport) -> String {
+        var out = PrometheusText()
+        agent(status, &out)
+        flights(status, &out)
+        self.sources(sources, &out)
+        locks(&out)
+        return out.text
+    }
+
+    private static func agent(_ status: StatusReport, _ out: inout PrometheusText) {
+        out.metric("config_agent_info", .gauge, "The running agent; always 1.")
+        out.sample("config_agent_info", [("version", status.agent.version)], UInt64(1))
+        out.metric("config_agent_health", .gauge, "0 healthy, 1 degraded, 2 failed.")
+        let level = HealthLevel.allCases.firstIndex(of: status.health.level) ?? 0
+        out.sample("config_agent_health", [], value(level))
+        out.metric("config_agent_generation", .gauge, "The newest generation; 0 when there is none.")
+        out.sample("config_agent_generation", [], status.generation)
+        out.metric("config_agent_durable_generation", .gauge, "The newest generation that is synced to disk.")
+        out.sample("config_agent_durable_generation", [], status.durableGeneration)
+        out.metric("config_agent_snapshot_keys", .gauge, "Values in the newest snapshot.")
+        out.sample("config_agent_snapshot_keys", [], value(status.snapshot?.keys ?? 0))
+        out.metric("config_agent_confirmed_timestamp_seconds", .gauge, "When every value was last confirmed; 0: never.")
+        out.sample(
+            "config_agent_confirmed_timestamp_seconds",
+            [],
+            Double(status.confirmedAt?.unixMilliseconds ?? 0) / 1_000
+        )
+        out.metric("config_agent_worker_lag", .gauge, "Generations that a worker is behind the newest.")
+        for worker in status.workers.list {
+            out.sample("config_agent_worker_lag", [("worker", worker.name)], worker.lag)
+        }
+        out.metric("config_agent_worker_reads_total", .counter, "Snapshot reads by worker.")
+        for worker in status.workers.list {
+            out.sample("config_agent_worker_reads_total", [("worker", worker.name)], worker.reads)
+        }
+        out.metric("config_agent_journal_records_total", .counter, "Journal records by what became of them.")
+        out.sample("config_agent_journal_records_total", [("result", "sent")], status.journal.sent)
+        out.sample("config_agent_journal_records_total", [("result", "dropped")], status.journal.dropped)
+    }
+
+    private static func value(_ number: Int) -> UInt64 { UInt64(max(0, number)) }
+
+    private static func flights(_ status: StatusReport, _ out: inout PrometheusText) {
+        out.metric("config_agent_flight_calls_total", .counter, "Wishes for a fetch.")
+        out.sample("config_agent_flight_calls_total", [], status.flights.calls)
+        out.metric("config_agent_flight_folded_total", .counter, "Wishes that shared another one's fetch.")
+        out.sample("config_agent_flight_folded_total", [], status.flights.folded)
+        out.metric("config_agent_flights_total", .counter, "Fetches begun.")
+        out.sample("config_agent_flights_total", [], status.flights.flights)
+        out.metric("config_agent_flight_failures_total", .counter, "Fetches that came to nothing.")
+        out.sample("config_agent_flight_failures_total", [], status.flights.failures)
+        out.metric("config_agent_flights_in_flight", .gauge, "Fetches on their way.")
+        out.sample("config_agent_flights_in_flight", [], value(status.flights.inFlight))
+    }
+
+    private static func sources(_ report: SourcesReport, _ out: inout PrometheusText) {
+        func each(
+            _ name: String,
+            _ kind: PrometheusText.Kind,
+            _ help: String,
+            _ figure: (SourceDetail) -> Double
+        ) {
+            out.metric(name, kind, help)
+            for source in report.sources { out.sample(name, [("source", source.name)], figure(source)) }
+        }
+        each("config_agent_source_requests_total", .counter, "Requests to a source.") { Double($0.requests) }
+        each("config_agent_source_not_modified_total", .counter, "Requests answered with 304.") { Double($0.notModified) }
+        each("config_agent_source_published_total", .counter, "Documents that became visible.") { Double($0.published) }
+        each("config_agent_source_last_load_successful", .gauge, "Whether the last request led to a document in use.") {
+            $0.status.consecutiveFailures == 0 && $0.status.lastSuccess != nil ? 1 : 0
+        }
+        each("config_agent_source_consecutive_failures", .gauge, "Failures since the last success.") {
+            Double($0.status.consecutiveFailures)
+        }
+        each("config_agent_source_last_success_timestamp_seconds", .gauge, "When a source was last confirmed; 0: never.") {
+            Double($0.status.lastSuccess?.unixMilliseconds ?? 0) / 1_000
+        }
+        out.metric("config_agent_source_load_failures_total", .counter, "Failures by class.")
+        for source in report.sources {
+            for (code, count) in source.failuresByClass.sorted(by: { $0.key < $1.key }) {
+                out.sample(
+                    "config_agent_source_load_failures_total",
+                    [("source", source.name), ("class", code)],
+                    count
+                )
+            }
+        }
+    }
+
+    private static func locks(_ out: inout PrometheusText) {
+        let locks = LockFigures.collect().sorted { $0.name < $1.name }
+        out.metric("config_agent_lock_acquisitions_total", .counter, "Times a lock was taken.")
+        for lock in locks {
+            out.sample("config_agent_lock_acquisitions_total", [("lock", lock.name)], lock.statistics.acquisitions)
+        }
+        out.metric("config_agent_lock_contended_total", .counter, "Times a lock was not free.")
+        for lock in locks {
+            out.sample("config_agent_lock_contended_total", [("lock", lock.name)], lock.statistics.contended)
+        }
+        out.metric("config_agent_lock_wait_seconds", .histogram, "How long threads slept for a lock.")
+        for lock in locks {
+            out.histogram(
+                "config_agent_lock_wait_seconds",
+                [("lock", lock.name)],
+                buckets: coarse(lock.waits),
+                sum: Double(lock.statistics.waitTotalNanoseconds) / 1e9
+            )
+        }
+    }
+
+    /// Always the same bounds (1 µs · 4ᵏ), each of which is also one of the fine histogram's.
+    private static func coarse(
+        _ waits: [(upperBoundNanoseconds: UInt64?, count: UInt64)]
+    ) -> [(upperBound: Double?, count: UInt64)] {
+        var rest = waits[...]
+        var buckets: [(upperBound: Double?, count: UInt64)] = []
+        for step in 0...12 {
+            let bound = UInt64(1_000) << UInt64(2 * step)
+            var count: UInt64 = 0
+            while let next = rest.first, let upper = next.upperBoundNanoseconds, upper <= bound {
+                count += next.count
+                rest.removeFirst()
+            }
+            buckets.append((Double(bound) / 1e9, count))
+        }
+        buckets.append((nil, rest.reduce(0) { $0 + $1.count }))
+        return buckets
+    }
+}

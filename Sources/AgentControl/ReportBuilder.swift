@@ -1,0 +1,290 @@
+internal import AgentAPI
+internal import AgentTelemetry
+internal import ConfigAgent
+internal import ConfigFetch
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import Glibc
+internal import LockLadder
+
+/// Turns facts into answers. Holds no state but where the facts are.
+final class ReportBuilder: Sendable {
+    private let agent: Agent
+    private let journal: Journal
+    private let configFile: String
+    private let workers: Mutex<[Worker]>
+
+    init(agent: Agent, journal: Journal, configFile: String) {
+        self.agent = agent
+        self.journal = journal
+        self.configFile = configFile
+        workers = Mutex("control.workers", [])
+    }
+
+    func use(_ workers: [Worker]) { self.workers.withLock { $0 = workers } }
+
+    private var workerFigures: [Worker.Figures] { workers.withLock { $0 }.map(\.figures) }
+
+    /// The newest generation; 0 when there is none.
+    var generation: UInt64 { agent.publisher.generation }
+
+    private func judge(at now: Int64) -> Health {
+        let workers = workerFigures.map { Health.Facts.Worker(name: $0.name, behindSince: $0.behindSince) }
+        return Health.judge(agent.healthFacts(workers: workers), now: now)
+    }
+
+    // MARK: Status
+
+    func status(_ worker: Worker) -> StatusReport {
+        let now = WallClock.nowNanoseconds
+        let facts = agent.sourceFacts
+        let flights = agent.flightStatistics
+        let counts = journal.counts
+        let snapshot = worker.withSnapshot { Self.info($0, now: now) }
+        let generation = snapshot?.generation ?? 0
+        return StatusReport(
+            apiVersion: Version.api,
+            agent: AgentInfo(
+                version: Version.text,
+                pid: getpid(),
+                startedAt: WireTime(unixNanoseconds: agent.startedAt),
+                uptimeSeconds: Self.seconds(now - agent.startedAt),
+                host: Self.hostName,
+                configFile: configFile
+            ),
+            health: Self.wire(judge(at: now)),
+            generation: generation,
+            durableGeneration: agent.storeState.durableGeneration,
+            snapshot: snapshot,
+            confirmedAt: confirmedAt(facts),
+            workers: pool(generation),
+            sources: Dictionary(uniqueKeysWithValues: agent.plan.sources.compactMap { source in
+                facts[source.fetch.name].map { (source.fetch.name.text, status(of: source, $0, now: now)) }
+            }),
+            flights: FlightCounts(
+                calls: flights.calls,
+                folded: flights.folded,
+                flights: flights.flights,
+                failures: flights.failures,
+                inFlight: flights.inFlight
+            ),
+            journal: JournalCounts(
+                sent: counts.sent,
+                dropped: counts.dropped,
+                destination: journal.destination == "journald" ? .journald : .stderr
+            )
+        )
+    }
+
+    private static let hostName: String? = {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
+        return buffer.withUnsafeBufferPointer { raw in
+            String(validating: raw.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+    }()
+
+    private static func info(_ snapshot: borrowing Snapshot, now: Int64) -> SnapshotInfo? {
+        guard snapshot.generation > 0 else { return nil }
+        return SnapshotInfo(
+            generation: snapshot.generation,
+            digest: snapshot.digest.hex,
+            publishedAt: WireTime(unixNanoseconds: snapshot.publishedAt),
+            keys: snapshot.count,
+            ageSeconds: seconds(now - snapshot.publishedAt)
+        )
+    }
+
+    private static func seconds(_ nanoseconds: Int64) -> Double {
+        Double(max(0, nanoseconds) / 1_000_000) / 1_000
+    }
+
+    /// Only what every source in use has confirmed is confirmed.
+    private func confirmedAt(_ facts: [SourceName: SourceFacts]) -> WireTime? {
+        let inUse = facts.values.filter { $0.revision != nil }
+        let times = inUse.compactMap(\.lastSuccessAt)
+        guard !times.isEmpty, times.count == inUse.count else { return nil }
+        return times.min().map { WireTime(unixNanoseconds: $0) }
+    }
+
+    private func pool(_ generation: UInt64) -> WorkerPool {
+        let list = workerFigures.map { figures in
+            WorkerInfo(
+                name: figures.name,
+                generation: figures.generation,
+                lag: generation > figures.generation ? generation - figures.generation : 0,
+                reads: figures.reads
+            )
+        }
+        return WorkerPool(count: list.count, current: list.count { $0.lag == 0 }, list: list)
+    }
+
+    // MARK: Sources
+
+    private func status(of source: AgentPlan.Source, _ facts: SourceFacts, now: Int64) -> SourceStatus {
+        SourceStatus(
+            state: Self.state(of: facts, now: now),
+            required: source.isRequired,
+            url: source.fetch.redactedURL,
+            revision: facts.revision?.label,
+            digest: facts.revision?.digest.hex,
+            lastRequest: facts.lastRequestAt.map { WireTime(unixNanoseconds: $0) },
+            lastSuccess: facts.lastSuccessAt.map { WireTime(unixNanoseconds: $0) },
+            lastActivation: facts.lastActivationAt.map { WireTime(unixNanoseconds: $0) },
+            lastError: facts.lastFailure.map { Self.wireError($0.failure, at: $0.at) },
+            nextPoll: facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
+            consecutiveFailures: facts.consecutiveFailures,
+            trace: facts.trace.map(Self.wire)
+        )
+    }
+
+    private static func state(of facts: SourceFacts, now: Int64) -> SourceState {
+        if facts.isLastGood { return .lastGood }
+        if facts.consecutiveFailures > 0 { return .failing }
+        if facts.revision == nil { return .starting }
+        if let since = facts.staleSince, since < now { return .stale }
+        return .fresh
+    }
+
+    func sources() -> SourcesReport {
+        let now = WallClock.nowNanoseconds
+        let facts = agent.sourceFacts
+        return SourcesReport(
+            sources: agent.plan.sources.enumerated().compactMap { layer, source in
+                guard let known = facts[source.fetch.name] else { return nil }
+                return SourceDetail(
+                    name: source.fetch.name.text,
+                    layer: layer,
+                    kind: source.fetch.kind.rawValue,
+                    poll: PollInterval(
+                        minSeconds: Double(source.fetch.poll.lowerBound) / 1e9,
+                        maxSeconds: Double(source.fetch.poll.upperBound) / 1e9
+                    ),
+                    status: status(of: source, known, now: now),
+                    requests: known.requests,
+                    notModified: known.notModified,
+                    published: known.published,
+                    unchanged: known.unchanged,
+                    failuresByClass: known.failuresByClass
+                )
+            }
+        )
+    }
+
+    /// Sources that nobody has confirmed for `seconds`.
+    func sourcesOlder(thanSeconds seconds: Int) -> [SourceName] {
+        let limit = WallClock.nowNanoseconds - Int64(clamping: seconds) * 1_000_000_000
+        let facts = agent.sourceFacts
+        return agent.plan.sources.map(\.fetch.name).filter { (facts[$0]?.lastSuccessAt ?? .min) < limit }
+    }
+
+    // MARK: Health
+
+    func health() -> HealthReport {
+        let health = judge(at: WallClock.nowNanoseconds)
+        let status: HealthStatus =
+            switch health.level {
+            case .healthy: .ok
+            case .degraded: .degraded
+            case .failed: .failed
+            }
+        return HealthReport(status: status, reasons: health.reasons.map(Self.text))
+    }
+
+    /// Ready means that every required source has given a document, which is when there is a snapshot.
+    func readiness() -> HealthReport {
+        if generation > 0 { return HealthReport(status: .ok, reasons: []) }
+        let health = judge(at: WallClock.nowNanoseconds)
+        return HealthReport(status: .starting, reasons: health.reasons.map(Self.text))
+    }
+
+    private static func text(_ reason: Health.Reason) -> String {
+        reason.source.map { "\($0): \(reason.message)" } ?? reason.message
+    }
+
+    // MARK: Locks
+
+    func locks() -> LocksReport {
+        LocksReport(locks: LockFigures.collect().map(Self.wire))
+    }
+}
+
+// MARK: Facts in the form of the wire
+
+extension ReportBuilder {
+    static func wireError(_ failure: StageFailure, at time: Int64) -> SourceError {
+        SourceError(
+            at: WireTime(unixNanoseconds: time),
+            stage: failure.stage.rawValue,
+            code: failure.code,
+            message: failure.message,
+            hint: failure.hint
+        )
+    }
+
+    fileprivate static func wire(_ health: Health) -> HealthState {
+        let level: HealthLevel =
+            switch health.level {
+            case .healthy: .healthy
+            case .degraded: .degraded
+            case .failed: .failed
+            }
+        return HealthState(
+            level: level,
+            reasons: health.reasons.map {
+                HealthReason(
+                    code: $0.code,
+                    source: $0.source?.text,
+                    message: $0.message,
+                    since: WireTime(unixNanoseconds: $0.since)
+                )
+            },
+            since: WireTime(unixNanoseconds: health.since)
+        )
+    }
+
+    fileprivate static func wire(_ trace: Trace) -> StageTimes {
+        func between(_ first: Trace.Stage, _ second: Trace.Stage) -> UInt64? {
+            guard let start = trace[first], let end = trace[second], end >= start else { return nil }
+            return (end - start) / 1_000
+        }
+        return StageTimes(
+            id: trace.text,
+            requestedToReceivedMicroseconds: between(.requested, .received),
+            receivedToVerifiedMicroseconds: between(.received, .verified),
+            verifiedToDecodedMicroseconds: between(.verified, .decoded),
+            decodedToPublishedMicroseconds: between(.decoded, .published)
+        )
+    }
+
+    fileprivate static func wire(_ figures: LockFigures) -> LockStatus {
+        let statistics = figures.statistics
+        var cumulative: UInt64 = 0
+        var histogram: [HistogramBucket] = []
+        for wait in figures.waits {
+            cumulative += wait.count
+            guard let bound = wait.upperBoundNanoseconds else { continue }
+            // Bounds below a microsecond's fraction (1.25 µs …) are rounded up, and their counts join.
+            let rounded = (bound + 999) / 1_000
+            if histogram.last?.upToMicroseconds == rounded { histogram.removeLast() }
+            histogram.append(HistogramBucket(upToMicroseconds: rounded, count: cumulative))
+        }
+        return LockStatus(
+            name: figures.name,
+            kind: figures.kind.rawValue,
+            instances: figures.instances,
+            acquisitions: statistics.acquisitions,
+            contended: statistics.contended,
+            spins: statistics.spun,
+            parks: statistics.parks,
+            waitTotalMicroseconds: statistics.waitTotalNanoseconds / 1_000,
+            waitMaxMicroseconds: statistics.waitMaxNanoseconds / 1_000,
+            wakeLatencyMaxMicroseconds: statistics.wakeMaxNanoseconds / 1_000,
+            waitersMax: Int(statistics.waitersMax),
+            holderSite: statistics.holdMaxSite == .none ? nil : statistics.holdMaxSite.description,
+            holdMaxMicroseconds: statistics.holdMaxNanoseconds / 1_000,
+            waitCount: cumulative,
+            waitHistogram: histogram
+        )
+    }
+}

@@ -1,0 +1,64 @@
+internal import ConfigSnapshot
+internal import LockLadder
+internal import NIOCore
+internal import Synchronization
+
+/// One `agent-worker-N`: an event loop with its own reader of the snapshot.
+final class Worker: Sendable {
+    let name: String
+    let loop: any EventLoop
+    /// The loop's own reader. A request borrows from it; nothing lent out leaves the closure.
+    private let reader: NIOLoopBound<LoopReader<Snapshot>>
+    private let cell: SnapshotCell<Snapshot>
+    private let seenGeneration = Atomic<UInt64>(0)
+    /// Wall-clock nanoseconds; 0 when the worker is up to date.
+    private let behindSince = Atomic<Int64>(0)
+    private let reads = PaddedCounter()
+
+    /// To be called on `loop`.
+    init(index: Int, loop: any EventLoop, cell: SnapshotCell<Snapshot>) {
+        name = "agent-worker-\(index)"
+        self.loop = loop
+        self.cell = cell
+        let reader = LoopReader(cell)
+        self.reader = NIOLoopBound(reader, eventLoop: loop)
+        CurrentThread.setName(name)
+        seenGeneration.store(reader.withSnapshot { $0.generation }, ordering: .relaxed)
+    }
+
+    /// Reads the newest snapshot; nested reads see the same one. On the worker's loop only.
+    func withSnapshot<Value>(_ body: (borrowing Snapshot) -> Value) -> Value {
+        reads.add()
+        return reader.value.withSnapshot(body)
+    }
+
+    /// Told after each publication, on the publishing thread: wakes the loop, so that an idle worker lets go of the
+    /// old snapshot. Never waits.
+    func published() {
+        // Relaxed, here and below: figures for reports.
+        _ = behindSince.compareExchange(expected: 0, desired: WallClock.nowNanoseconds, ordering: .relaxed)
+        loop.execute { [self] in
+            behindSince.store(0, ordering: .relaxed)
+            reader.value.refresh()
+            seenGeneration.store(reader.value.withSnapshot { $0.generation }, ordering: .relaxed)
+            cell.reclaim()
+        }
+    }
+
+    struct Figures {
+        var name: String
+        var generation: UInt64
+        var behindSince: Int64?
+        var reads: UInt64
+    }
+
+    var figures: Figures {
+        let since = behindSince.load(ordering: .relaxed)
+        return Figures(
+            name: name,
+            generation: seenGeneration.load(ordering: .relaxed),
+            behindSince: since == 0 ? nil : since,
+            reads: reads.count
+        )
+    }
+}

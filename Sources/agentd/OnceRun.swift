@@ -1,0 +1,82 @@
+internal import AgentAPI
+internal import AgentConfiguration
+internal import AgentTelemetry
+internal import ConfigAgent
+internal import ConfigFetch
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import Glibc
+internal import LockLadder
+
+/// `--once`: every source is asked once and the stored copies are brought up to date; no sockets, no polling.
+enum OnceRun {
+    static let unchanged: Int32 = 0
+    static let failed: Int32 = 1
+    static let changed: Int32 = 2
+
+    /// - Returns: the exit status.
+    static func run(_ configuration: AgentConfiguration, journal: Journal) -> Int32 {
+        let lock: InstanceLock?
+        do throws(InstanceLocks.Refusal) {
+            lock = try InstanceLocks.takeState(configuration)
+        } catch {
+            Process.complain("\(error.message)")
+            return failed
+        }
+        defer { withExtendedLifetime(lock) {} }
+        guard journal.start() else { return failed }
+        defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: 1_000_000_000)) }
+        do throws(Agent.StartError) {
+            let agent = try Agent(AgentPlan(configuration)) { journal.log(EventRecords.record($0)) }
+            return try ask(agent, configuration, journal)
+        } catch {
+            Process.complain("cannot start: \(error)")
+            return failed
+        }
+    }
+
+    private static func ask(
+        _ agent: Agent,
+        _ configuration: AgentConfiguration,
+        _ journal: Journal
+    ) throws(Agent.StartError) -> Int32 {
+        let before = try agent.start()
+        let failures = Mutex("once.failures", [String]())
+        let isDone = WakeSignal()
+        let left = Mutex("once.left", agent.plan.sources.count)
+        for source in agent.plan.sources {
+            let name = source.fetch.name
+            let done: @Sendable (String?) -> Void = { failure in
+                if let failure { failures.withLock { $0.append("source \(name): \(failure)") } }
+                let isLast = left.withLock { left in
+                    left -= 1
+                    return left == 0
+                }
+                if isLast { isDone.raise() }
+            }
+            do throws(Fetcher.Flights.Refusal) {
+                // Any flight will do: the agent's own first poll is one.
+                _ = try agent.fetch(name, .shared) { done($0.failure.map { "\($0)" }) }
+            } catch {
+                done("\(error)")
+            }
+        }
+        // The longest request, with time for the stages behind it.
+        let longest = configuration.sources.map(\.timeout.nanoseconds).max() ?? 0
+        let limit = MonotonicTime.now.advanced(byNanoseconds: longest + 10_000_000_000)
+        let answered = isDone.wait(until: limit)
+        let ended = agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: 30_000_000_000))
+        var problems = failures.withLock { $0 }
+        if !answered { problems.append("not every source answered in time") }
+        if !ended { problems.append("not everything ended in time") }
+        if let failure = agent.storeState.failure { problems.append("\(failure.error)") }
+        if agent.publisher.generation == 0 { problems.append("there is no configuration") }
+        guard problems.isEmpty else {
+            for problem in problems { Process.complain("\(problem)") }
+            return failed
+        }
+        let after = agent.publisher.digest
+        print(after == before ? "unchanged" : "changed", "digest=\(after.short)")
+        return after == before ? unchanged : changed
+    }
+}

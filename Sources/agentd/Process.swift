@@ -1,0 +1,27 @@
+internal import CProcess
+internal import Curl
+internal import Glibc
+
+/// What is set once for the whole process, before any thread starts.
+enum Process {
+    static func prepare() {
+        // A client that goes away is an error of one write, not a signal to the process.
+        signal(SIGPIPE, SIG_IGN)
+        // Documents and headers may hold secrets: no core.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        // Documents come and go in large blocks.
+        cp_map_large_blocks(256 << 10)
+        CurlGlobal.initialise()
+    }
+
+    /// Writes a line for whoever started the program.
+    static func complain(_ message: String) {
+        var rest = Array("agentd: \(message)\n".utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno != EINTR { return }
+            rest = rest.dropFirst(max(count, 0))
+        }
+    }
+}

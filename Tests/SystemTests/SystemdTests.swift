@@ -1,0 +1,353 @@
+internal import Foundation
+import TestSupport
+import Testing
+
+/// A booted Debian with the agent installed as `make install` does it, and an nginx of its own as the origin.
+///
+/// Nothing but what an operator has is used inside: systemctl, journalctl, agentctl, curl.
+private final class Host: Sendable {
+    let container: Container
+
+    private static let stage = Result { () throws -> TemporaryDirectory in
+        let stage = try TemporaryDirectory(prefix: "agent-stage")
+        try Program.check(["make", "--no-print-directory", "-C", Workspace.root, "install", "DESTDIR=\(stage.path)"])
+        return stage
+    }
+
+    /// - Parameter locks: The agent's own settings of that name.
+    init(locks: String = "{report: 60s, warn_wait: 10ms}") throws {
+        container = try Container(stage: try Self.stage.get().path)
+        // What a package does after it was unpacked.
+        try container.check(
+            """
+            systemd-sysusers && systemd-tmpfiles --create config-agent.conf && journalctl --update-catalog \
+            && systemctl daemon-reload
+            """
+        )
+        try container.write(
+            "/srv/origin/nginx.conf",
+            """
+            daemon off;
+            pid /run/origin.pid;
+            error_log stderr;
+            events {}
+            http {
+                access_log off;
+                types { application/json json; }
+                server { listen 127.0.0.1:8080; root /srv/origin/files; }
+            }
+            """
+        )
+        try publish(1)
+        try container.check("systemd-run --quiet --unit=origin nginx -c /srv/origin/nginx.conf")
+        try container.write(
+            "/etc/agent/agent.yaml",
+            """
+            workers: 2
+            sources:
+              app:
+                url: http://127.0.0.1:8080/app.json
+                poll: 1s
+            layers: [app]
+            locks: \(locks)
+
+            """
+        )
+    }
+
+    /// Changes the document at the origin. nginx tells versions of the same second apart by their size only.
+    func publish(_ version: Int) throws {
+        let text = String(repeating: "x", count: version % 500)
+        try container.write("/srv/origin/files/app.json", #"{"version": \#(version), "padding": "\#(text)"}"#)
+    }
+
+    func start() throws {
+        let output = try container.shell("systemctl start agent", timeout: .seconds(30))
+        guard output.code == 0 else {
+            let records = try container.shell("journalctl --no-pager -u agent -n 50").standardOutput
+            throw ProgramFailed(description: "systemctl start agent: \(output)\n\(records)")
+        }
+    }
+
+    func isActive(_ unit: String = "agent") throws -> String {
+        try container.run("systemctl", "is-active", unit).standardOutput
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    func waitForVersion(_ version: Int, deadline: Duration = .seconds(15)) throws {
+        try waitUntil("version \(version)", deadline: deadline) {
+            try container.run("agentctl", "get", "version").standardOutput == "\(version)\n"
+        }
+    }
+
+    var statusSocket: Endpoint { .unix(container.path("/run/agent/status.sock")) }
+    var configSocket: Endpoint { .unix(container.path("/run/agent/config.sock")) }
+    var controlSocket: Endpoint { .unix(container.path("/run/agent/control.sock")) }
+
+    func status() throws -> JSONValue { try HTTPClient.send("GET", "/v1/status", to: statusSocket).json() }
+}
+
+@Suite("Under a real systemd", .serialized, .enabled(if: mayBootContainers))
+struct SystemdTests {
+    @Test("The units raise no complaint, and little is left exposed")
+    func units() throws {
+        let host = try Host()
+        let units = "/lib/systemd/system/agent"
+        let verify = try host.container.shell("systemd-analyze verify \(units).service \(units)-*.socket")
+        #expect(verify.code == 0)
+        #expect(verify.standardOutput + verify.standardError == "")
+        // In tenths of systemd's measure: little is left to take away.
+        let security = try host.container.shell(
+            "systemd-analyze security --no-pager --offline=true --threshold=20 \(units).service"
+        )
+        #expect(security.code == 0, "\(security)")
+        let catalog = try host.container.check("journalctl --list-catalog | grep -c config-agent:")
+        #expect(catalog == "12")
+    }
+
+    @Test("start, status, a change, stop: and a stopped agent stays stopped")
+    func life() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        #expect(try host.isActive() == "active")
+        #expect(
+            try container.check("stat -c '%a %U %G %n' /run/agent /run/agent/*.sock") == """
+                755 agent agent /run/agent
+                660 root agent /run/agent/config.sock
+                660 root agent-admin /run/agent/control.sock
+                666 root root /run/agent/status.sock
+                """
+        )
+        let status = try container.run("agentctl", "status")
+        #expect(status.code == 0, "\(status)")
+        #expect(status.standardOutput.contains("healthy"))
+        #expect(try container.check("ps -o user= -p $(systemctl show -P MainPID agent)") == "agent")
+        #expect(try !container.journal("-u agent MESSAGE_ID=\(MessageID.ready)").isEmpty)
+
+        try host.publish(2)
+        try host.waitForVersion(2)
+
+        let began = ContinuousClock.now
+        try container.check("systemctl stop agent")
+        #expect(ContinuousClock.now - began < .seconds(2))
+        #expect(try container.property("Result", of: "agent") == "success")
+        #expect(try container.run("agentctl", "status").code == 3)
+        // Not even somebody who does connect may bring it back.
+        for _ in 1...3 {
+            _ = try container.shell("curl -s -m 2 --unix-socket /run/agent/status.sock http://agent/healthz")
+        }
+        #expect(try container.run("agentctl", "status").code == 3)
+        #expect(try host.isActive() == "inactive")
+
+        // What it had is there again before the origin is asked: the generation goes on.
+        try host.start()
+        #expect(try container.run("agentctl", "get", "version").standardOutput == "2\n")
+        #expect(try host.status()["generation"].int ?? 0 >= 2)
+    }
+
+    @Test("Permissions: one socket for each right")
+    func rights() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        try container.check("useradd --no-create-home reader && usermod -aG agent reader")
+        try container.check("useradd --no-create-home admin && usermod -aG agent-admin admin")
+        let exits = { (user: String, command: String) throws -> Int32 in
+            try container.shell("runuser -u \(user) -- agentctl \(command)").code
+        }
+        #expect(try exits("nobody", "status") == 0)
+        #expect(try exits("nobody", "get version") == 4)
+        #expect(try exits("nobody", "refresh") == 4)
+        #expect(try exits("reader", "get version") == 0)
+        #expect(try exits("reader", "refresh") == 4)
+        #expect(try exits("admin", "refresh") == 0)
+        #expect(try exits("admin", "get version") == 4)
+    }
+
+    @Test("After kill -9 it is back by itself, and callers only had to wait")
+    func killed() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        let generation = try #require(try host.status()["generation"].int)
+        let victim = try container.property("MainPID", of: "agent")
+        try container.check("kill -9 \(victim)")
+        // The sockets are systemd's: this call waits in the queue for the next agent.
+        let answer = try HTTPClient.send("GET", "/v1/config/version", to: host.configSocket, timeout: .seconds(20))
+        #expect(answer.text == "1")
+        try waitUntil("the agent to be active again", deadline: .seconds(20)) { try host.isActive() == "active" }
+        #expect(try container.property("NRestarts", of: "agent") == "1")
+        #expect(try container.property("MainPID", of: "agent") != victim)
+        #expect(try container.run("agentctl", "status").code == 0)
+        #expect(try host.status()["generation"].int ?? 0 >= generation)
+        try host.publish(2)
+        try host.waitForVersion(2)
+    }
+
+    @Test("A restart loses no caller")
+    func restart() throws {
+        let host = try Host()
+        try host.start()
+        let stop = Flag()
+        let callers = PendingThreads(count: 4) { _ in
+            var calls = 0
+            while !stop.isSet {
+                let answer = try HTTPClient.send("GET", "/healthz", to: host.statusSocket, timeout: .seconds(20))
+                guard answer.status == 200 || answer.status == 503 else { throw BadResponse(description: "\(answer)") }
+                calls += 1
+            }
+            return calls
+        }
+        for _ in 1...3 { try host.container.check("systemctl restart agent") }
+        stop.set()
+        let calls = try callers.results()
+        #expect(calls.allSatisfy { $0 > 0 })
+    }
+
+    @Test("reload asks the sources again")
+    func reload() throws {
+        let host = try Host()
+        try host.container.check("sed -i 's/poll: 1s/poll: 1h/' /etc/agent/agent.yaml")
+        try host.start()
+        try host.publish(22)
+        try host.container.check("systemctl reload agent")
+        try host.waitForVersion(22)
+        #expect(try host.container.property("NRestarts", of: "agent") == "0")
+        #expect(try host.isActive() == "active")
+    }
+
+    @Test("A configuration that is wrong fails the start at once, and the journal says what to do")
+    func wrongConfiguration() throws {
+        let host = try Host()
+        let container = host.container
+        let mistaken = "sources:\n  app:\n    url: http://127.0.0.1:8080/app.json\n    pol: 1s\nlayers: [app]\n"
+        try container.write("/etc/agent/agent.yaml", mistaken)
+        let start = try container.shell("systemctl start agent")
+        #expect(start.code != 0)
+        #expect(try container.property("ExecMainStatus", of: "agent") == "78")
+        #expect(try container.property("NRestarts", of: "agent") == "0")
+        let records = try container.shell("journalctl -x --no-pager -u agent").standardOutput
+        #expect(records.contains("/etc/agent/agent.yaml:4"))
+        #expect(records.contains("poll"))
+        #expect(records.contains("--check-config"))
+    }
+
+    @Test("Contention provoked by load is in the journal with its fields, found by its wait, and explained")
+    func contention() throws {
+        let host = try Host(locks: "{report: 2s, warn_wait: 1ms}")
+        let container = host.container
+        try host.start()
+        // Busy cores make the holder of a lock lose its turn now and then, which is what makes others wait long.
+        let hogs = try (1...8).map { _ in try container.start("while :; do :; done") }
+        defer { for hog in hogs { hog.stop(signal: SIGKILL) } }
+        let loads = [
+            "curl -sS -Z --parallel-max 64 -o /dev/null --unix-socket /run/agent/control.sock -X POST "
+                + "'http://agent/v1/refresh#[1-1000]'",
+            "curl -sS -Z --parallel-max 64 -o /dev/null --unix-socket /run/agent/status.sock "
+                + "'http://agent/v1/locks#[1-1000]'",
+        ]
+        let found = "-u agent MESSAGE_ID=\(MessageID.lockContended) AGENT_WAIT_GE=1ms"
+        try waitUntil("a record of contention", deadline: .seconds(120), every: .milliseconds(1)) {
+            let running = try loads.map { try container.start($0) }
+            defer { for load in running { load.stop(signal: SIGKILL) } }
+            for load in running { _ = try? load.waitForExit(deadline: .seconds(20)) }
+            return try !container.journal(found).isEmpty
+        }
+        for hog in hogs { hog.stop(signal: SIGKILL) }
+
+        let record = try #require(try container.journal(found).first)
+        let present = [
+            "MESSAGE", "AGENT_EVENT", "AGENT_LOCK", "AGENT_LOCK_MODE", "AGENT_HOLDER_SITE", "CODE_FILE", "CODE_FUNC",
+        ]
+        for field in present { #expect(record[field].string?.isEmpty == false, "\(field) in \(record)") }
+        let numbers = [
+            "PRIORITY", "AGENT_WAIT_US", "AGENT_HOLD_US", "AGENT_WAITERS", "AGENT_GENERATION", "AGENT_SUPPRESSED",
+            "CODE_LINE", "TID",
+        ]
+        for field in numbers {
+            #expect(record[field].string.flatMap { UInt64($0) } != nil, "\(field) in \(record)")
+        }
+        #expect(record["SYSLOG_IDENTIFIER"].string == "agent")
+        #expect(record["_SYSTEMD_UNIT"].string == "agent.service")
+        let wait = try #require(record["AGENT_WAIT_US"].string.flatMap { UInt64($0) })
+        #expect(wait >= 1000)
+        // Cumulative: who waited at least ten milliseconds has waited at least one.
+        let steps = record["AGENT_WAIT_GE"].strings
+        #expect(steps.contains("1ms"))
+        #expect(steps.contains("10ms") == (wait >= 10_000))
+
+        #expect(try !container.journal("AGENT_WAIT_GE=1ms").isEmpty)
+        let lock = try #require(record["AGENT_LOCK"].string)
+        #expect(try container.check("journalctl -F AGENT_LOCK").split(separator: "\n").contains(Substring(lock)))
+        let explained = try container.check(
+            "journalctl --no-pager -x -u agent -n 1 MESSAGE_ID=\(MessageID.lockContended) AGENT_LOCK='\(lock)'"
+        )
+        #expect(explained.contains("for the lock \"\(lock)\""))
+        #expect(explained.contains("agentctl locks"))
+        #expect(try container.check("agentctl locks").contains(lock))
+    }
+
+    @Test("A frozen journald holds up neither reads, fetches and publishes nor a stop; drops are reported afterwards")
+    func frozenJournal() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        let journald = try container.property("MainPID", of: "systemd-journald")
+        let droppedBefore = try #require(try host.status()["journal"]["dropped"].int)
+        try container.check("kill -STOP \(journald)")
+        defer { _ = try? container.shell("kill -CONT \(journald)") }
+
+        // Each publication is a record, and ten seconds of them are more than any buffer should hold.
+        let began = ContinuousClock.now
+        var version = 1
+        var slowestRead = Duration.zero
+        while ContinuousClock.now - began < .seconds(10) {
+            version += 1
+            try host.publish(version)
+            let answer = try HTTPClient.send("POST", "/v1/refresh", to: host.controlSocket, timeout: .seconds(5))
+            #expect(answer.status == 200)
+            let start = ContinuousClock.now
+            let value = try HTTPClient.send("GET", "/v1/config/version", to: host.configSocket, timeout: .seconds(5))
+            slowestRead = max(slowestRead, ContinuousClock.now - start)
+            #expect(value.text == "\(version)")
+        }
+        #expect(version > 50, "publications go on")
+        #expect(slowestRead < .seconds(1))
+
+        try container.check("kill -CONT \(journald)")
+        let dropped = try waitFor("drops to be counted", deadline: .seconds(20)) { () -> Int? in
+            let count = try host.status()["journal"]["dropped"].int ?? 0
+            return count > droppedBefore ? count : nil
+        }
+        try waitUntil("drops to be reported", deadline: .seconds(20)) {
+            let reports = try container.journal("-u agent MESSAGE_ID=\(MessageID.recordsDropped)")
+            let reported = reports.compactMap { $0["AGENT_DROPPED"].string.flatMap { Int($0) } }.reduce(0, +)
+            return reported >= dropped - droppedBefore
+        }
+
+        try container.check("kill -STOP \(journald)")
+        for _ in 1...50 {
+            version += 1
+            try host.publish(version)
+            _ = try HTTPClient.send("POST", "/v1/refresh", to: host.controlSocket, timeout: .seconds(5))
+        }
+        let stopping = ContinuousClock.now
+        let stop = try container.shell("systemctl stop agent", timeout: .seconds(30))
+        let took = ContinuousClock.now - stopping
+        try container.check("kill -CONT \(journald)")
+        #expect(stop.code == 0)
+        #expect(took < .seconds(3), "it took \(took)")
+        #expect(try container.property("Result", of: "agent") == "success")
+        #expect(try container.property("ExecMainStatus", of: "agent") == "0")
+    }
+}
+
+/// Set once, seen by all.
+private final class Flag: @unchecked Sendable {
+    private let lock = NSLock()
+    private var value = false
+
+    var isSet: Bool { lock.withLock { value } }
+    func set() { lock.withLock { value = true } }
+}
