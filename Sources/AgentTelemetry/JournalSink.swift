@@ -61,8 +61,10 @@ enum JournalSink: Sendable {
         let milliseconds = pad(Int(time / 1_000_000 % 1_000), 3)
         let level = record.level.name + String(repeating: " ", count: 7 - record.level.name.count)
         var text = "\(day) \(clock).\(milliseconds)Z \(level) \(record.message)"
-        // The catalog's texts and the source position are for journald.
-        let shown = record.fields.filter { $0.name.hasPrefix("AGENT_") && $0.name != "AGENT_EVENT" }
+        // What the message says already, and what only journald can use, is left out.
+        let shown = record.fields.filter { field in
+            field.name.hasPrefix("AGENT_") && !["AGENT_EVENT", "AGENT_ERROR", "AGENT_STAGE"].contains(field.name)
+        }
         if !shown.isEmpty {
             text += "  " + shown.map { "\($0.name)=\(Self.quoted($0.value))" }.joined(separator: " ")
         }

@@ -13,7 +13,7 @@ struct SampleOrigin {
         var arguments = CommandLine.arguments.dropFirst()
         while let name = arguments.popFirst(), let value = arguments.popFirst() { options[name] = value }
         guard let directory = options["--directory"], let port = Int(options["--port"] ?? "0") else {
-            fputs("usage: sample-origin --directory DIR [--port N] [--port-file FILE]\n", stderr)
+            print("usage: sample-origin --directory DIR [--port N] [--port-file FILE]")
             exit(64)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -29,7 +29,7 @@ struct SampleOrigin {
             .wait()
         let bound = channel.localAddress?.port ?? 0
         print("serving \(directory) on http://127.0.0.1:\(bound)/")
-        fflush(stdout)
+        fflush(nil)
         if let file = options["--port-file"] { try writePort(bound, to: file) }
         try channel.closeFuture.wait()
     }

@@ -46,6 +46,14 @@ struct LimitTests {
         #expect(TableBuilder.Limits(bodySize: 2 << 30, maxKeys: 5).maxBytes == Int(UInt32.max))
     }
 
+    /// A document is checked to its end before anything is built from it.
+    @Test func syntaxComesFirst() throws {
+        let limits = DocumentDecoder.Limits(maxKeys: 1)
+        #expect(try refusal(Array(#"{"a":1,"a":2,}"#.utf8), .json, limits: limits)?.code == .syntax)
+        #expect(try refusal(Array("[1,".utf8), .json)?.code == .syntax)
+        #expect(try refusal(Array("a: 1\na: 2\nb: [".utf8), .yaml, limits: limits)?.code == .syntax)
+    }
+
     /// Names leave the table with the object they stood in, in whatever order objects nest.
     @Test func openNames() {
         var random = SystemRandomNumberGenerator()

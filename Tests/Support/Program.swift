@@ -165,8 +165,8 @@ public final class Program: @unchecked Sendable {
         return exitStatus
     }
 
-    /// Kills the children first, so that their parent can reap them: what is left of a process that entered a
-    /// container would otherwise wait for this machine's process 1, and the container for it.
+    /// Kills the children first. The process 1 of a container survives its nspawn; and what entered a container has to
+    /// be reaped by its parent out here, or the container waits for this machine's process 1 to do it.
     private func killAll() {
         for child in readText("/proc/\(pid)/task/\(pid)/children").split(separator: " ") {
             if let child = pid_t(child) { kill(child, SIGKILL) }
@@ -247,7 +247,9 @@ private final class Undertaker: @unchecked Sendable {
                 -) alive="${alive%% $pid *} ${alive#* $pid }" ;;
                 esac
             done
-            for pid in $alive; do kill -s KILL -- "-$pid" "$pid" 2>/dev/null; done
+            for pid in $alive; do
+                kill -s KILL -- $(cat "/proc/$pid/task/$pid/children") "-$pid"
+            done
             """
         var ends: [Int32] = [-1, -1]
         let made = pipe(&ends)
