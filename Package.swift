@@ -118,6 +118,17 @@ let package = Package(
 
         // Unit tests, one target for each module.
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI"], swiftSettings: strict),
+        .testTarget(
+            name: "AgentConfigurationTests",
+            dependencies: ["AgentConfiguration", "ConfigDecode", "ConfigSnapshot"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigDecodeTests",
+            dependencies: ["ConfigDecode", "ConfigSnapshot"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "ConfigSnapshotTests", dependencies: ["ConfigSnapshot"], swiftSettings: strict),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
