@@ -41,7 +41,7 @@ let package = Package(
 
         // The stages, in the order in which a document passes through them. None imports another.
         .target(name: "ConfigSnapshot", swiftSettings: strict),
-        .target(name: "Curl", dependencies: ["CCurl", "LockLadder"], swiftSettings: strict),
+        .target(name: "Curl", dependencies: ["CCurl"], swiftSettings: strict),
         .target(
             name: "ConfigFetch",
             dependencies: ["Curl", "LockLadder", "ConfigSnapshot"],

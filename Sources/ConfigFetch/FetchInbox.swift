@@ -22,8 +22,12 @@ final class FetchInbox: Sendable {
     init(waker: CurlWaker) { self.waker = waker }
 
     func post(_ command: Command) {
-        commands.withLock { $0.append(command) }
-        waker.wake()
+        let wasEmpty = commands.withLock { commands in
+            commands.append(command)
+            return commands.count == 1
+        }
+        // Whoever put the first one in has woken the thread, and it takes all there are.
+        if wasEmpty { waker.wake() }
     }
 
     func drain() -> [Command] {

@@ -2,7 +2,8 @@ internal import CCurl
 
 /// Many transfers on one thread. Everything but ``CurlWaker`` belongs to that thread.
 public final class CurlMulti {
-    private let handle: UnsafeMutableRawPointer
+    private let owner: MultiHandle
+    private var handle: UnsafeMutableRawPointer { owner.pointer }
     private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
     public let waker: CurlWaker
 
@@ -10,15 +11,13 @@ public final class CurlMulti {
     public init?() {
         CurlGlobal.initialise()
         guard let handle = curl_multi_init() else { return nil }
-        self.handle = handle
-        waker = CurlWaker(multi: handle)
+        owner = MultiHandle(handle)
+        waker = CurlWaker(owner)
         ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, 64)
     }
 
     deinit {
-        waker.invalidate()
         for transfer in transfers.values { curl_multi_remove_handle(handle, transfer.handle) }
-        curl_multi_cleanup(handle)
     }
 
     public var count: Int { transfers.count }

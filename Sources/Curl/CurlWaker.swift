@@ -1,20 +1,23 @@
 internal import CCurl
-internal import LockLadder
 
-/// Ends a ``CurlMulti/wait(milliseconds:)`` from any thread.
+/// Ends a ``CurlMulti/wait(milliseconds:)`` from any thread; never waits itself.
 public final class CurlWaker: Sendable {
-    // The address, so that a wake-up and the end of the multi handle cannot overlap.
-    private let multi: Mutex<UInt?>
+    private let multi: MultiHandle
 
-    init(multi: UnsafeMutableRawPointer) { self.multi = Mutex("fetch.waker", UInt(bitPattern: multi)) }
+    init(_ multi: MultiHandle) { self.multi = multi }
 
     public func wake() {
-        multi.withLock { address in
-            guard let address, let handle = UnsafeMutableRawPointer(bitPattern: address) else { return }
-            // A write to a non-blocking eventfd: libcurl documents it as safe from any thread, and it never waits.
-            curl_multi_wakeup(handle)
-        }
+        // A write to a non-blocking eventfd: the one call that libcurl documents as safe from any thread.
+        curl_multi_wakeup(multi.pointer)
     }
+}
 
-    func invalidate() { multi.withLock { $0 = nil } }
+/// Owns libcurl's multi handle, which lives as long as anybody may wake it.
+final class MultiHandle: @unchecked Sendable {
+    // SAFETY: `@unchecked Sendable`: the pointer never changes; all but the wake-up is left to the handle's thread.
+    let pointer: UnsafeMutableRawPointer
+
+    init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
+
+    deinit { curl_multi_cleanup(pointer) }
 }

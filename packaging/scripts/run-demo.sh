@@ -87,7 +87,7 @@ step "[4/5] How is it doing? agentctl status"
 { ctl status || true; } | indent
 
 step "[5/5] Contention: 64 callers at once, until a thread had to wait for a lock"
-contended() { grep -iE '(waited|contended|contention)' "$dir/agent.log" | grep -im1 'lock'; }
+contended() { grep -m1 -E 'waited [0-9]+ .*for lock' "$dir/agent.log"; }
 deadline=$((SECONDS + 30))
 until contended >/dev/null; do
     if [ $SECONDS -ge $deadline ]; then
