@@ -92,7 +92,8 @@ test-faults: deps-test test-build ## the programs against faults provoked from o
 	else echo "There are no fault tests yet."; fi
 
 bench: build ## measure the programs, figures in .build/bench/agent.json
-	@packaging/scripts/bench-agent.py
+	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks --product AgentBench
+	@.build/benchmarks/release/AgentBench .build/release .build/bench/agent.json
 
 format: toolchain ## format the Swift sources in place
 	@$(SWIFT) format --in-place --recursive Sources Tests Package.swift

@@ -8,6 +8,8 @@ public struct HTTPResponse: Sendable, CustomStringConvertible {
     public var body: [UInt8]
 
     public var text: String { String(decoding: body, as: UTF8.self) }
+    /// The text without the end of its last line.
+    public var line: String { text.hasSuffix("\n") ? String(text.dropLast()) : text }
     public func json() throws -> JSONValue { try JSONValue(parsing: body) }
     public var description: String { "\(status) \(headers)\n\(text)" }
 }

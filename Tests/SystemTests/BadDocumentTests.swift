@@ -98,7 +98,7 @@ struct BadDocumentTests {
         defer { origin.stop() }
         let source = SourceSettings(url: origin.url("/app.json"), maxBytes: "4MiB")
         let agent = try AgentProcess.ready(AgentSettings(sources: ["app": source]))
-        #expect(try agent.value("version").text == "1")
+        #expect(try agent.value("version").line == "1")
         // One of each request, so that what is paid only once is not counted against the document.
         _ = try agent.refresh()
         _ = try agent.status()
@@ -116,7 +116,7 @@ struct BadDocumentTests {
         let allowance = 2 * BadDocument.maxBytes + 8 * 1024 * 1024
         #expect(peak <= idle + allowance, "\(peak - idle) bytes more than when idle")
 
-        #expect(try agent.value("version").text == "1")
+        #expect(try agent.value("version").line == "1")
         let status = try agent.status()
         #expect(status["generation"].int == 1)
         #expect(status["health"]["level"].string == "degraded")
@@ -144,7 +144,7 @@ struct BadDocumentTests {
         for round in 2...6 {
             origin.answer { _ in .http(200, headers: ["ETag": "\"bad\""], body: Array("{".utf8)) }
             #expect(try agent.refresh("app").json()["sources"]["app"]["outcome"].string == "failed")
-            #expect(try agent.value("version").text == "\(round - 1)")
+            #expect(try agent.value("version").line == "\(round - 1)")
             // The ETag of a document that was refused is not remembered.
             origin.answer { .document(document(round), to: $0) }
             let answer = try agent.refresh("app").json()

@@ -154,7 +154,7 @@ struct CommandTests {
         let second = try agentd("--config", agent.directory.path("agent.yaml"))
         #expect(second.code != 0)
         #expect(second.standardError.contains("\(agent.program.pid)"))
-        #expect(try agent.value("version").text == "1")
+        #expect(try agent.value("version").line == "1")
     }
 
     // MARK: - agentctl

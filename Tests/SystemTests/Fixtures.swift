@@ -15,7 +15,7 @@ extension AgentProcess {
     @discardableResult
     func waitForValue(_ key: String, _ json: String, deadline: Duration = .seconds(15)) throws -> Duration {
         let start = ContinuousClock.now
-        try waitUntil("\(key) to be \(json)", deadline: deadline) { try value(key).text == json }
+        try waitUntil("\(key) to be \(json)", deadline: deadline) { try value(key).line == json }
         return ContinuousClock.now - start
     }
 

@@ -80,7 +80,7 @@ struct NginxTests {
         let outcomes = try answers.map { try $0.json()["sources"]["app"] }
         #expect(outcomes.allSatisfy { $0["outcome"].string == "published" && $0["generation"].int == 2 })
         #expect(outcomes.filter { $0["folded"].bool == true }.count == 63)
-        #expect(try agent.value("version").text == "2")
+        #expect(try agent.value("version").line == "2")
     }
 
     @Test("A refresh during an older poll returns what is new since")
@@ -99,7 +99,7 @@ struct NginxTests {
         let callsBefore = try #require(try agent.status()["flights"]["calls"].int)
         let caller = PendingThreads(count: 1) { _ in
             let answer = try agent.control("refresh", "app")
-            return (answer.code, try agent.value("version").text)
+            return (answer.code, try agent.value("version").line)
         }
         try waitUntil("the refresh to have arrived", deadline: .seconds(10)) {
             try agent.status()["flights"]["calls"].int == callsBefore + 1
@@ -125,12 +125,12 @@ struct NginxTests {
             )
         )
         let port = try agent.value("port")
-        #expect(port.text == "8080")
+        #expect(port.line == "8080")
         #expect(port.headers["agent-source"] == "app")
         #expect(port.headers["agent-generation"].flatMap { Int($0) } ?? 0 >= 1)
         #expect(port.headers["agent-revision"]?.isEmpty == false)
         let rate = try agent.value("limits.rate")
-        #expect(rate.text == "10")
+        #expect(rate.line == "10")
         #expect(rate.headers["agent-source"] == "defaults")
 
         let tag = try #require(port.headers["etag"])
@@ -153,7 +153,7 @@ struct NginxTests {
         nginx?.stop()
         nginx = nil
         try agent.waitForLevel("degraded")
-        #expect(try agent.value("version").text == "1")
+        #expect(try agent.value("version").line == "1")
         let status = try agent.status()
         #expect(status["sources"]["app"]["last_error"]["code"].string == "connect")
         #expect(agent.program.isRunning)

@@ -1,0 +1,103 @@
+import Foundation
+
+/// A running agentd with a directory of its own, and what systemd would be to it.
+final class Agent {
+    let directory: URL
+    private let binaries: URL
+    private var process: Process?
+    private var manager: Int32 = -1
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(binaries: URL, keys: Int) throws {
+        self.binaries = binaries
+        directory = FileManager.default.temporaryDirectory.appending(path: "agent-bench-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let members = (0..<keys).map { "\"service\($0 / 20).setting\($0)\": \"value number \($0)\"" }
+        try "{\(members.joined(separator: ","))}".write(to: file("app.json"), atomically: true, encoding: .utf8)
+        let configuration = """
+            runtime_dir: \(file("run").path)
+            state_dir: \(file("state").path)
+            workers: 2
+            sources:
+              app: {url: "file://\(file("app.json").path)", poll: 1s}
+            """
+        try configuration.write(to: file("agent.yaml"), atomically: true, encoding: .utf8)
+    }
+
+    deinit {
+        stop()
+        if manager >= 0 { close(manager) }
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    func file(_ name: String) -> URL { directory.appending(path: name) }
+
+    private func run(_ arguments: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = binaries.appending(path: "agentd")
+        process.arguments = ["--config", file("agent.yaml").path, "--log-level", "warning"] + arguments
+        process.environment = ["NOTIFY_SOCKET": file("notify").path, "PATH": "/usr/bin:/bin"]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    /// Puts the stored copy in place.
+    func prepare() throws {
+        let once = try run(["--once"])
+        once.waitUntilExit()
+        guard once.terminationStatus == 2 else { throw Failure(description: "--once: \(once.terminationStatus)") }
+        try listen()
+    }
+
+    private func listen() throws {
+        manager = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let path = Array(file("notify").path.utf8)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(manager, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard manager >= 0, bound == 0 else { throw Failure(description: "cannot play systemd") }
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// Starts agentd.
+    ///
+    /// - Returns: milliseconds from the start of the process until it said READY=1.
+    func start() throws -> Double {
+        let begin = DispatchTime.now()
+        process = try run([])
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = recv(manager, &buffer, buffer.count, 0)
+            guard count > 0 else { throw Failure(description: "no READY=1 within 10 s") }
+            if String(decoding: buffer[..<count], as: UTF8.self).contains("READY=1") { break }
+        }
+        return Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e6
+    }
+
+    func stop() {
+        process?.terminate()
+        process?.waitUntilExit()
+        process = nil
+    }
+
+    /// MiB of memory that belongs to the process alone and to no file.
+    func anonymousMemory() throws -> Double {
+        let rollup = try String(contentsOfFile: "/proc/\(process?.processIdentifier ?? 0)/smaps_rollup", encoding: .utf8)
+        for line in rollup.split(separator: "\n") where line.hasPrefix("Anonymous:") {
+            let digits = line.filter(\.isNumber)
+            if let kilobytes = Double(digits) { return kilobytes / 1_024 }
+        }
+        throw Failure(description: "no Anonymous in smaps_rollup")
+    }
+}
