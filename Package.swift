@@ -130,6 +130,15 @@ let package = Package(
         ),
         .testTarget(name: "ConfigSnapshotTests", dependencies: ["ConfigSnapshot"], swiftSettings: strict),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
+
+        // The programs as their users meet them, with real servers and a real systemd. They find the programs beside
+        // the test bundle, hence the dependencies.
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+        .testTarget(
+            name: "SystemTests",
+            dependencies: ["TestSupport", "agentd", "agentctl", "sample-origin"],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )
