@@ -29,7 +29,7 @@ enum ValueRoute {
             if let ifNoneMatch, matches(ifNoneMatch, etag) {
                 response = LocalResponse(.notModified, body: [])
             } else {
-                response = LocalResponse(.ok, body: value.json + [UInt8(ascii: "\n")])
+                response = LocalResponse(.ok, body: Array(value.json))
             }
             response.headers = headers
             return response

@@ -30,6 +30,7 @@ enum ContentionText {
             ("AGENT_SUPPRESSED", String(suppressed)),
             ("CODE_FILE", contention.waiter.file),
             ("CODE_LINE", String(contention.waiter.line)),
+            ("CODE_FUNC", "\(contention.waiterFunction)"),
             ("TID", String(contention.threadID)),
         ]
         fields += marks(for: contention.waitNanoseconds)

@@ -12,6 +12,7 @@ public struct ContentionRecord: Sendable {
     public var kind: LockKind
     /// Where the thread waited.
     public var waiter: CallSite
+    public var waiterFunction: StaticString
     /// Who held the lock when the wait began, as far as could be seen.
     public var holder: CallSite
     /// From the first look at the taken lock until it was granted.

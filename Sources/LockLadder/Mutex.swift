@@ -46,9 +46,10 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         fileID: StaticString = #fileID,
         line: UInt = #line,
+        function: StaticString = #function,
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
-        let wait = core.lock(CallSite(fileID: fileID, line: line))
+        let wait = core.lock(CallSite(fileID: fileID, line: line), in: function)
         defer {
             core.unlock(after: wait)
             if let wait { core.report(wait) }
@@ -90,7 +91,7 @@ final class MutexCore: @unchecked Sendable {
 
     /// - Returns: how the wait went, when the thread had to sleep for it.
     @usableFromInline
-    func lock(_ site: CallSite) -> ContentionRecord? {
+    func lock(_ site: CallSite, in function: StaticString) -> ContentionRecord? {
         // Acquiring: what the last holder wrote is seen. On failure nothing is read.
         let taken = unsafe state.pointee.compareExchange(
             expected: Self.unlocked,
@@ -98,7 +99,7 @@ final class MutexCore: @unchecked Sendable {
             successOrdering: .acquiring,
             failureOrdering: .relaxed
         ).exchanged
-        let wait = taken ? nil : lockContended(site)
+        let wait = taken ? nil : lockContended(site, in: function)
         // Relaxed: a hint, and a count that only the holder writes.
         holder.store(site.word, ordering: .relaxed)
         LockProbe.bump(probe.acquisitions)
@@ -106,7 +107,7 @@ final class MutexCore: @unchecked Sendable {
     }
 
     @inline(never)
-    private func lockContended(_ site: CallSite) -> ContentionRecord? {
+    private func lockContended(_ site: CallSite, in function: StaticString) -> ContentionRecord? {
         // Relaxed: whoever held it a moment ago is the best that can be told.
         let heldBy = CallSite(word: holder.load(ordering: .relaxed))
         for _ in 0..<5 {
@@ -123,10 +124,10 @@ final class MutexCore: @unchecked Sendable {
                 return nil
             }
         }
-        return park(site, heldBy: heldBy)
+        return park(site, in: function, heldBy: heldBy)
     }
 
-    private func park(_ site: CallSite, heldBy: CallSite) -> ContentionRecord {
+    private func park(_ site: CallSite, in function: StaticString, heldBy: CallSite) -> ContentionRecord {
         let start = cll_now_ns()
         // Relaxed: a statistic.
         let waiting = waiters.add(1, ordering: .relaxed).newValue
@@ -146,6 +147,7 @@ final class MutexCore: @unchecked Sendable {
             lock: probe.name,
             kind: probe.kind,
             waiter: site,
+            waiterFunction: function,
             holder: heldBy,
             waitNanoseconds: end - start,
             holdNanoseconds: released - start,
@@ -158,7 +160,7 @@ final class MutexCore: @unchecked Sendable {
         return record
     }
 
-    /// - Parameter wait: what ``lock(_:)`` returned; a holder that slept also learns its own hold time.
+    /// - Parameter wait: what ``lock(_:in:)`` returned; a holder that slept also learns its own hold time.
     @usableFromInline
     func unlock(after wait: ContentionRecord?) {
         if let wait {

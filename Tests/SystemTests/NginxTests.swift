@@ -26,12 +26,12 @@ struct NginxTests {
         let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: nginx.url("/app.json"))]))
         let before = try agent.control("get", "greeting")
         #expect(before.code == 0)
-        #expect(before.standardOutput == "\"hello\"\n")
+        #expect(before.standardOutput.contains("\"hello\""))
 
         // nginx makes the ETag from time and size: a size of its own keeps the two apart within one second.
         try nginx.files.write("app.json", #"{"greeting": "good morning"}"#)
         try waitUntil("the change", deadline: .seconds(15)) {
-            try agent.control("get", "greeting").standardOutput == "\"good morning\"\n"
+            try agent.control("get", "greeting").standardOutput.contains("\"good morning\"")
         }
         let changed = try #require(try nginx.log().last { $0.status == 200 })
         #expect(!changed.ifNoneMatch.isEmpty)

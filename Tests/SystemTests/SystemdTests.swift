@@ -14,8 +14,12 @@ private final class Host: Sendable {
         return stage
     }
 
+    /// Sources beside `app`, each with a key of its own, so that a change of all makes a publication for each.
+    private let extras: [String]
+
     /// - Parameter locks: The agent's own settings of that name.
-    init(locks: String = "{report: 60s, warn_wait: 10ms}") throws {
+    init(locks: String = "{report: 60s, warn_wait: 10ms}", extraSources: Int = 0) throws {
+        extras = (0..<extraSources).map { "extra\($0)" }
         container = try Container(stage: try Self.stage.get().path)
         // What a package does after it was unpacked.
         try container.check(
@@ -40,25 +44,23 @@ private final class Host: Sendable {
         )
         try publish(1)
         try container.check("systemd-run --quiet --unit=origin nginx -c /srv/origin/nginx.conf")
+        let names = ["app"] + extras
+        let sources = names.map { "  \($0):\n    url: http://127.0.0.1:8080/\($0).json\n    poll: 1s\n" }.joined()
+        let layers = names.joined(separator: ", ")
         try container.write(
             "/etc/agent/agent.yaml",
-            """
-            workers: 2
-            sources:
-              app:
-                url: http://127.0.0.1:8080/app.json
-                poll: 1s
-            layers: [app]
-            locks: \(locks)
-
-            """
+            "workers: 2\nsources:\n\(sources)layers: [\(layers)]\nlocks: \(locks)\n"
         )
     }
 
-    /// Changes the document at the origin. nginx tells versions of the same second apart by their size only.
+    /// Changes every document at the origin. nginx tells versions of the same second apart by their size only.
     func publish(_ version: Int) throws {
         let text = String(repeating: "x", count: version % 500)
         try container.write("/srv/origin/files/app.json", #"{"version": \#(version), "padding": "\#(text)"}"#)
+        for name in extras {
+            let body = #"{"\#(name)": {"version": \#(version), "padding": "\#(text)"}}"#
+            try container.write("/srv/origin/files/\(name).json", body)
+        }
     }
 
     func start() throws {
@@ -76,7 +78,7 @@ private final class Host: Sendable {
 
     func waitForVersion(_ version: Int, deadline: Duration = .seconds(15)) throws {
         try waitUntil("version \(version)", deadline: deadline) {
-            try container.run("agentctl", "get", "version").standardOutput == "\(version)\n"
+            try container.check("agentctl get version") == "\(version)"
         }
     }
 
@@ -142,7 +144,7 @@ struct SystemdTests {
 
         // What it had is there again before the origin is asked: the generation goes on.
         try host.start()
-        #expect(try container.run("agentctl", "get", "version").standardOutput == "2\n")
+        #expect(try container.check("agentctl get version") == "2")
         #expect(try host.status()["generation"].int ?? 0 >= 2)
     }
 
@@ -290,7 +292,7 @@ struct SystemdTests {
 
     @Test("A frozen journald holds up neither reads, fetches and publishes nor a stop; drops are reported afterwards")
     func frozenJournal() throws {
-        let host = try Host()
+        let host = try Host(extraSources: 16)
         let container = host.container
         try host.start()
         let journald = try container.property("MainPID", of: "systemd-journald")
@@ -298,7 +300,7 @@ struct SystemdTests {
         try container.check("kill -STOP \(journald)")
         defer { _ = try? container.shell("kill -CONT \(journald)") }
 
-        // Each publication is a record, and ten seconds of them are more than any buffer should hold.
+        // Each publication is a record: ten seconds of them are more than the agent's buffer holds.
         let began = ContinuousClock.now
         var version = 1
         var slowestRead = Duration.zero
@@ -313,6 +315,7 @@ struct SystemdTests {
             #expect(value.line == "\(version)")
         }
         #expect(version > 50, "publications go on")
+        #expect(try host.status()["generation"].int ?? 0 > 3000, "too few records to fill a buffer")
         #expect(slowestRead < .seconds(1))
 
         try container.check("kill -CONT \(journald)")

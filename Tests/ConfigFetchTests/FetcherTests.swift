@@ -1,0 +1,430 @@
+import ConfigSnapshot
+import Foundation
+import LockLadder
+import TestSupport
+import Testing
+
+@testable import ConfigFetch
+
+@Suite("The fetch stage as a whole")
+struct FetcherTests {
+    private static let bad = StageFailure(.decode, "syntax", "bad")
+    private static let refuseAll: Harness.Judge = { result in
+        if case .notModified = result { return .notModified }
+        return .failed(bad, retryAfterNanoseconds: nil)
+    }
+
+    // MARK: Conditional requests
+
+    @Test("An ETag is sent only once its document was accepted")
+    func etags() throws {
+        let origin = try HeldOrigin { request in
+            .http(200, headers: ["ETag": "\"v\(request.number)\""], body: Array("{}".utf8))
+        }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))], judge: Self.refuseAll)
+        try harness.start()
+        try harness.refresh("a")
+        harness.judge(Harness.acceptAll)
+        try harness.refresh("a")
+        try harness.refresh("a")
+        harness.judge { _ in .unchanged }
+        try harness.refresh("a")
+        harness.judge(Self.refuseAll)
+        try harness.refresh("a")
+        try harness.refresh("a")
+        let sent = origin.requests.map { $0.headers["if-none-match"] }
+        #expect(sent == [nil, nil, nil, "\"v3\"", "\"v4\"", "\"v5\"", "\"v5\""])
+    }
+
+    @Test func unmodified() throws {
+        let origin = try HeldOrigin { .document("{}", to: $0) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        for _ in 0..<3 {
+            guard case .notModified = try harness.refresh("a").kind else {
+                Issue.record("a document came again")
+                return
+            }
+        }
+        let facts = try #require(harness.facts("a"))
+        #expect(facts.requests == 4)
+        #expect(facts.published == 1)
+        #expect(facts.notModified == 3)
+        #expect(facts.consecutiveFailures == 0)
+    }
+
+    @Test("What the stored copies remember is sent with the first request")
+    func validatorsFromTheStart() throws {
+        let origin = try HeldOrigin { _ in .http(304) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a")), spec("b", .http, origin.url("/b"))])
+        try harness.start(validators: [sourceName("a"): Validators(lastModified: "then")])
+        let byPath = Dictionary(uniqueKeysWithValues: origin.requests.map { ($0.path, $0.headers) })
+        #expect(byPath["/a"]?["if-modified-since"] == "then")
+        #expect(byPath["/b"]?["if-modified-since"] == nil)
+        #expect(harness.received.first { $0.source == sourceName("a") }?.result.isNotModified == true)
+        #expect(harness.received.first { $0.source == sourceName("b") }?.result.failure?.code == "http_status")
+    }
+
+    // MARK: Redirects
+
+    @Test func redirectWithinTheOrigin() throws {
+        let origin = try HeldOrigin { request in
+            request.path == "/a" ? .http(302, headers: ["Location": "/b"]) : .http(200, body: Array("{}".utf8))
+        }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.headers = [("Authorization", "Bearer secret")]
+            $0.maxRedirects = 1
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        #expect(harness.last?.document != nil)
+        #expect(origin.requests.map(\.path) == ["/a", "/b"])
+        #expect(origin.requests.allSatisfy { $0.headers["authorization"] == "Bearer secret" })
+    }
+
+    @Test("Headers and the credentials in them never reach another origin")
+    func redirectToAnotherOrigin() throws {
+        let other = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { other.stop() }
+        let target = other.url("/b")
+        let origin = try HeldOrigin { _ in .http(307, headers: ["Location": target]) }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.headers = [("Authorization", "Bearer secret"), ("X-Token", "secret"), ("Accept", "application/x-own")]
+            $0.maxRedirects = 3
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        #expect(harness.last?.document != nil)
+        let seen = try #require(other.requests.first)
+        #expect(!seen.headers.values.contains { $0.contains("secret") || $0.contains("x-own") })
+        #expect(seen.headers["accept-encoding"] == "gzip")
+        #expect(origin.requests.first?.headers["x-token"] == "secret")
+    }
+
+    @Test(arguments: [0, 1, 3])
+    func redirectLimit(limit: Int) throws {
+        let origin = try HeldOrigin { .http(302, headers: ["Location": "/\($0.number)"]) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a")) { $0.maxRedirects = limit }])
+        try harness.start()
+        #expect(harness.last?.failure?.code == "redirect")
+        #expect(harness.last?.failure?.hint?.contains("max_redirects") == true)
+        #expect(origin.requests.count == limit + 1)
+    }
+
+    @Test(arguments: ["file:///etc/hostname", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x"])
+    func redirectToAnotherKindOfThing(url: String) throws {
+        let origin = try HeldOrigin { _ in .http(302, headers: ["Location": url]) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a")) { $0.maxRedirects = 3 }])
+        try harness.start()
+        #expect(harness.last?.failure != nil)
+        #expect(harness.last?.document == nil)
+    }
+
+    // MARK: Files
+
+    @Test("A file is read again only when it has changed since it was accepted")
+    func files() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write("a b.json", "{}")
+        let url = "file://" + path.replacingOccurrences(of: " ", with: "%20")
+        let harness = try Harness([spec("a", .file, url)], judge: Self.refuseAll)
+        try harness.start()
+        #expect(harness.last?.document?.body == Array("{}".utf8))
+        try harness.refresh("a")
+        #expect(harness.last?.document != nil)
+        harness.judge(Harness.acceptAll)
+        try harness.refresh("a")
+        #expect(harness.last?.document != nil)
+        try harness.refresh("a")
+        #expect(harness.last?.isNotModified == true)
+        try directory.write("a b.json", "[]")
+        try harness.refresh("a")
+        #expect(harness.last?.document?.body == Array("[]".utf8))
+        try harness.refresh("a")
+        #expect(harness.last?.isNotModified == true)
+        unlink(path)
+        try harness.refresh("a")
+        #expect(harness.last?.failure?.code == "cannot_read")
+        #expect(harness.last?.failure?.message.contains(path) == true)
+        try directory.write("a b.json", "{}")
+        try harness.refresh("a")
+        #expect(harness.last?.document != nil)
+    }
+
+    @Test("A file whose size is not what was read was changed meanwhile")
+    func changedWhileRead() throws {
+        // The kernel makes up this file when it is read; before, its size is 0.
+        let harness = try Harness([spec("a", .file, "file:///proc/version")])
+        try harness.start()
+        #expect(harness.last?.failure?.code == "changed_while_read")
+    }
+
+    @Test func noFile() throws {
+        let directory = try TemporaryDirectory()
+        let specs = [
+            spec("directory", .file, "file://" + directory.path), spec("none", .file, "file://" + directory.path("x")),
+            spec("host", .file, "file://elsewhere/x"),
+            spec("large", .file, "file://" + (try directory.write("l", "{    }"))) { $0.maxBytes = 5 },
+        ]
+        let harness = try Harness(specs)
+        try harness.start()
+        let codes = Dictionary(uniqueKeysWithValues: harness.received.map { ($0.source.text, $0.result.failure?.code) })
+        #expect(codes == ["directory": "cannot_read", "none": "cannot_read", "host": "cannot_read", "large": "too_large"])
+    }
+
+    @Test func manySources() throws {
+        let directory = try TemporaryDirectory()
+        let specs = try (0..<200).map { number in
+            spec("s\(number)", .file, "file://" + (try directory.write("\(number).json", "{\"n\":\(number)}")))
+        }
+        let harness = try Harness(specs)
+        try harness.start()
+        let bodies = harness.received.compactMap { received in
+            received.result.document.map { (received.source.text, String(decoding: $0.body, as: UTF8.self)) }
+        }
+        #expect(bodies.count == 200)
+        let expected = Dictionary(uniqueKeysWithValues: (0..<200).map { ("s\($0)", "{\"n\":\($0)}") })
+        #expect(Dictionary(uniqueKeysWithValues: bodies) == expected)
+        #expect(harness.fetcher.statistics.flights == 200)
+        #expect(harness.fetcher.facts.values.allSatisfy { $0.requests == 1 && $0.nextPollAt != nil })
+    }
+
+    // MARK: Failures and time
+
+    private func secondsToNextPoll(_ harness: Harness) throws -> Double {
+        let due = try #require(harness.facts("a")?.nextPollAt)
+        return Double(due - WallClock.nowNanoseconds) / 1e9
+    }
+
+    @Test("The wait after many failures in a row is longer than after one")
+    func backoff() throws {
+        let origin = try HeldOrigin { _ in .http(500) }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) { $0.retryBase = PollSchedule.shortestRetry }
+        let harness = try Harness([source])
+        try harness.start()
+        #expect(try secondsToNextPoll(harness) <= 0.1)
+        // Polls of its own count as well.
+        for _ in 0..<41 { try harness.refresh("a") }
+        let facts = try #require(harness.facts("a"))
+        #expect(facts.consecutiveFailures >= 42)
+        #expect(facts.failuresByClass == ["http_status": UInt64(facts.consecutiveFailures)])
+        #expect(facts.lastFailure?.failure.code == "http_status")
+        #expect(facts.failingSince != nil)
+        try waitUntil("the wait has grown") { try secondsToNextPoll(harness) > 10 }
+        origin.answer { _ in .http(200, body: Array("{}".utf8)) }
+        try harness.refresh("a")
+        let well = try #require(harness.facts("a"))
+        #expect(well.consecutiveFailures == 0)
+        #expect(well.failingSince == nil)
+        #expect(well.recoveredAt != nil)
+    }
+
+    @Test("A failing source is asked again by itself")
+    func retries() throws {
+        let origin = try HeldOrigin { $0.number < 4 ? .http(500) : .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.retryBase = 1
+            $0.retryMax = 1
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        try waitUntil("it works again") { harness.facts("a")?.published == 1 }
+        #expect(origin.requests.count == 4)
+    }
+
+    @Test func retryAfter() throws {
+        let origin = try HeldOrigin { _ in .http(503, headers: ["Retry-After": "1000"]) }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.retryBase = 1
+            $0.retryMax = 1
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        try waitUntil("the next poll is set") { try secondsToNextPoll(harness) > 900 }
+        #expect(try secondsToNextPoll(harness) <= 1_000)
+    }
+
+    @Test func pollsGoOn() throws {
+        let origin = try HeldOrigin { .document("{}", to: $0) }
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) { $0.poll = 1...1 }
+        let harness = try Harness([source])
+        try harness.start()
+        try waitUntil("three polls") { origin.requests.count >= 3 }
+        #expect(origin.requests[2].headers["if-none-match"] != nil)
+    }
+
+    // MARK: Flights
+
+    @Test("Whoever asks after the request has left gets one that leaves later")
+    func refreshAfterDeparture() throws {
+        let origin = try HeldOrigin { .http(200, body: Array("{\"n\":\($0.number)}".utf8)) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        origin.hold()
+        let first = try harness.ask("a")
+        try waitUntil("the request is at the origin") { origin.held == 1 }
+        let shared = try harness.ask("a", .shared)
+        let later = try (0..<5).map { _ in try harness.ask("a") }
+        #expect(shared.ticket?.isFolded == true)
+        #expect(later.map { $0.ticket?.isFolded } == [false, true, true, true, true])
+        origin.release()
+        try waitUntil("the first answer") { first.outcome != nil && shared.outcome != nil }
+        #expect(later.allSatisfy { $0.outcome == nil })
+        try waitUntil("the second request is at the origin") { origin.held == 1 }
+        origin.release()
+        try waitUntil("all answers") { later.allSatisfy { $0.outcome != nil } }
+        #expect(origin.requests.count == 3)
+        #expect(harness.last?.document?.body == Array("{\"n\":3}".utf8))
+    }
+
+    @Test func simultaneousRefreshesAreOne() throws {
+        let origin = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        let before = harness.fetcher.statistics
+        origin.hold()
+        let pending = try onThreads(64) { _ in try harness.ask("a", .shared) }
+        origin.releaseAll()
+        try waitUntil("all answers") { pending.allSatisfy { $0.outcome != nil } }
+        let after = harness.fetcher.statistics
+        #expect(after.calls - before.calls == 64)
+        #expect(after.folded - before.folded == 63)
+        #expect(after.flights - before.flights == 1)
+        #expect(origin.requests.count == 2)
+    }
+
+    @Test("When the last one leaves, the request is broken off and the next one is new")
+    func abandoned() throws {
+        let origin = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        origin.hold()
+        let first = try harness.ask("a")
+        let second = try harness.ask("a", .shared)
+        try waitUntil("the request is at the origin") { origin.held == 1 }
+        harness.fetcher.leave(try #require(first.ticket))
+        #expect(harness.fetcher.statistics.inFlight == 1)
+        harness.fetcher.leave(try #require(second.ticket))
+        #expect(harness.fetcher.statistics.inFlight == 0)
+        #expect(harness.fetcher.statistics.abandoned == 1)
+        origin.releaseAll()
+        try harness.refresh("a")
+        #expect(first.outcome == nil && second.outcome == nil)
+        #expect(harness.received.count == 2)
+        #expect(origin.requests.count == 3)
+    }
+
+    @Test func timeout() throws {
+        let origin = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        origin.hold()
+        let harness = try Harness([spec("a", .http, origin.url("/a")) { $0.timeoutMilliseconds = 100 }])
+        try harness.start()
+        #expect(harness.last?.failure?.code == "timeout")
+    }
+
+    @Test("More sources than are asked at once all get their turn, and waiting costs none of their time")
+    func admission() throws {
+        let origin = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        origin.hold()
+        let harness = try Harness((0..<200).map { spec("s\($0)", .http, origin.url("/\($0)")) })
+        #expect(harness.fetcher.start(validators: [:]))
+        try waitUntil("as many requests as are admitted") { origin.held == 128 }
+        #expect(harness.fetcher.statistics.inFlight == 200)
+        origin.releaseAll()
+        try waitUntil("all were asked") { harness.received.count == 200 }
+        #expect(harness.received.allSatisfy { $0.result.document != nil })
+    }
+
+    @Test func unixSocket() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("origin.sock")
+        let origin = try HeldOrigin(on: .unix(path)) { .document("{}", to: $0) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .unix, "http://localhost/x") { $0.unixSocket = path }])
+        try harness.start()
+        #expect(harness.last?.document != nil)
+        try harness.refresh("a")
+        #expect(harness.last?.isNotModified == true)
+    }
+
+    @Test func stopsAtOnce() throws {
+        let origin = try HeldOrigin { _ in .http(200) }
+        defer { origin.stop() }
+        origin.hold()
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        #expect(harness.fetcher.start(validators: [:]))
+        try waitUntil("the request is at the origin") { origin.held == 1 }
+        let begun = MonotonicTime.now
+        #expect(harness.fetcher.stop(until: begun.advanced(byNanoseconds: 5 * second)))
+        #expect(MonotonicTime.now.nanoseconds(since: begun) < 2 * second)
+        #expect(harness.received.isEmpty)
+    }
+}
+
+@Suite("Facts about a source")
+struct FactsTests {
+    private func outcome(_ kind: FlightOutcome.Kind) -> FlightOutcome {
+        FlightOutcome(kind: kind, generation: 1, revision: nil, trace: nil)
+    }
+
+    @Test func failuresAndRecovery() {
+        var facts = SourceFacts(spec: spec("a", .http, "http://a.example/"))
+        let failure = StageFailure(.fetch, "timeout", "slow")
+        facts.note(outcome(.failed(failure, retryAfterNanoseconds: nil)), at: 10)
+        facts.note(outcome(.failed(failure, retryAfterNanoseconds: nil)), at: 20)
+        #expect(facts.failingSince == 10)
+        #expect(facts.lastFailure?.at == 20)
+        #expect(facts.consecutiveFailures == 2)
+        #expect(facts.failuresByClass == ["timeout": 2])
+        #expect(facts.lastSuccessAt == nil)
+        facts.note(outcome(.unchanged), at: 30)
+        #expect(facts.recoveredAt == 30)
+        #expect(facts.failingSince == nil)
+        #expect(facts.consecutiveFailures == 0)
+        #expect(facts.lastSuccessAt == 30)
+        #expect(facts.lastActivationAt == nil)
+        #expect(facts.lastFailure != nil)
+        facts.note(outcome(.published), at: 40)
+        #expect(facts.recoveredAt == 30)
+        #expect(facts.lastActivationAt == 40)
+    }
+
+    @Test func lastGood() {
+        var facts = SourceFacts(spec: spec("a", .http, "http://a.example/"))
+        facts.isLastGood = true
+        facts.note(outcome(.failed(StageFailure(.fetch, "x", "x"), retryAfterNanoseconds: nil)), at: 10)
+        #expect(facts.isLastGood)
+        facts.note(outcome(.notModified), at: 20)
+        #expect(!facts.isLastGood)
+        #expect(facts.recoveredAt == 20)
+    }
+
+    @Test func staleness() throws {
+        let source = spec("a", .http, "http://a.example/") {
+            $0.poll = second...(2 * second)
+            $0.timeoutMilliseconds = 500
+        }
+        var facts = SourceFacts(spec: source)
+        #expect(facts.staleSince == nil)
+        facts.note(outcome(.published), at: 1_000)
+        #expect(facts.staleSince == 1_000 + 6_500_000_000)
+        facts.note(outcome(.notModified), at: 8_000_000_000)
+        #expect(facts.recoveredAt == 8_000_000_000)
+    }
+}
