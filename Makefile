@@ -99,9 +99,11 @@ format: toolchain ## format the Swift sources in place
 	@$(SWIFT) format --in-place --recursive Sources Tests Package.swift
 
 lint: deps-test ## formatting, complexity, house rules
-	@$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
-	@$(LIZARD) -C 15 -w Sources
-	@SWIFT="$(SWIFT)" packaging/scripts/lint-gates.py
+	@failed=0; \
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift || failed=1; \
+	$(LIZARD) -C 15 -w Sources || failed=1; \
+	SWIFT="$(SWIFT)" packaging/scripts/lint-gates.py || failed=1; \
+	exit $$failed
 
 clean: ## remove what was built
 	@rm -rf .build

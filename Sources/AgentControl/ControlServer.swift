@@ -4,7 +4,7 @@ public import ConfigAgent
 internal import ConfigPublish
 internal import ConfigSnapshot
 internal import Glibc
-internal import LockLadder
+public import LockLadder
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -43,6 +43,7 @@ public final class ControlServer: Sendable {
     private let reports: ReportBuilder
     private let group: MultiThreadedEventLoopGroup
     private let channels = Mutex("control.channels", [any Channel]())
+    private let connections = ConnectionCount()
     private let boundPaths = Mutex("control.paths", [String]())
 
     public init(agent: Agent, journal: Journal, options: Options) {
@@ -55,9 +56,10 @@ public final class ControlServer: Sendable {
     /// Starts the workers and opens the three sockets. Blocks for as long as that takes.
     public func start() throws {
         let cell = agent.publisher.cell
+        let connections = connections
         var workers: [Worker] = []
         for (index, loop) in group.makeIterator().enumerated() {
-            workers.append(try loop.submit { Worker(index: index, loop: loop, cell: cell) }.wait())
+            workers.append(try loop.submit { Worker(index: index, loop: loop, cell: cell, connections: connections) }.wait())
         }
         reports.use(workers)
         let all = workers
@@ -82,7 +84,7 @@ public final class ControlServer: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: true, withErrorHandling: true)
                     try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idle))
-                    try pipeline.addHandler(HTTPConnection(answer: router.answer))
+                    try pipeline.addHandler(HTTPConnection(connections: worker.connections, answer: router.answer))
                 }
             }
         let channel: any Channel
@@ -115,17 +117,27 @@ public final class ControlServer: Sendable {
         }
     }
 
-    /// Closes the sockets and ends the workers. Blocks until both is done.
-    public func stop() {
+    /// Stops listening, answers who is still to be answered, and ends the workers. Blocks until that is done.
+    ///
+    /// - Parameter deadline: connections that are still open then are cut off.
+    public func stop(until deadline: MonotonicTime) {
         let open = channels.withLock { channels in
             defer { channels = [] }
             return channels
         }
-        for channel in open {
-            do { try channel.close().wait() } catch { continue }
+        // A listening socket of systemd's stays open there: whoever connects from now on waits for the next agent.
+        for channel in open { Self.wait(for: channel.close()) }
+        for worker in reports.currentWorkers {
+            Self.wait(for: worker.loop.submit { worker.connections.quiesce() })
         }
+        _ = connections.waitForNone(until: deadline)
         for path in boundPaths.withLock({ $0 }) { unlink(path) }
         do { try group.syncShutdownGracefully() } catch { return }
+    }
+
+    /// While stopping, a failure to close means closed already.
+    private static func wait(for future: EventLoopFuture<Void>) {
+        do { try future.wait() } catch { return }
     }
 
     /// One line for `systemctl status`.

@@ -11,16 +11,40 @@ final class HTTPConnection: ChannelInboundHandler {
     private static let maxBodyBytes = 64 << 10
 
     private let answer: (LocalRequest) -> LocalAnswer
+    private let connections: ConnectionSet
+    private var context: ChannelHandlerContext?
+    /// Between the first byte of a request and the last one of its answer.
+    private var isBusy = false
+    private var hasAnswered = false
     private var head: HTTPRequestHead?
     private var bodyBytes = 0
     private var abandon: (() -> Void)?
 
-    init(answer: @escaping (LocalRequest) -> LocalAnswer) { self.answer = answer }
+    init(connections: ConnectionSet, answer: @escaping (LocalRequest) -> LocalAnswer) {
+        self.connections = connections
+        self.answer = answer
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        connections.insert(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        connections.remove(self)
+    }
+
+    /// The agent is about to stop. A client that has just connected is still answered: its request is on the way.
+    func quiesce() {
+        if hasAnswered, !isBusy { context?.close(promise: nil) }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
             self.head = head
+            isBusy = true
             bodyBytes = 0
         case .body(let bytes):
             bodyBytes += bytes.readableBytes
@@ -65,6 +89,9 @@ final class HTTPConnection: ChannelInboundHandler {
         context: ChannelHandlerContext
     ) {
         guard context.channel.isActive else { return }
+        let close = close || connections.isQuiescing
+        isBusy = false
+        hasAnswered = true
         var headers = HTTPHeaders(response.headers)
         let hasBody = response.status != .notModified
         if hasBody {

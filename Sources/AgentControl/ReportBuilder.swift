@@ -23,7 +23,9 @@ final class ReportBuilder: Sendable {
 
     func use(_ workers: [Worker]) { self.workers.withLock { $0 = workers } }
 
-    private var workerFigures: [Worker.Figures] { workers.withLock { $0 }.map(\.figures) }
+    var currentWorkers: [Worker] { workers.withLock { $0 } }
+
+    private var workerFigures: [Worker.Figures] { currentWorkers.map(\.figures) }
 
     /// The newest generation; 0 when there is none.
     var generation: UInt64 { agent.publisher.generation }

@@ -9,6 +9,7 @@ final class Worker: Sendable {
     let loop: any EventLoop
     /// The loop's own reader. A request borrows from it; nothing lent out leaves the closure.
     private let reader: NIOLoopBound<LoopReader<Snapshot>>
+    private let connectionSet: NIOLoopBound<ConnectionSet>
     private let cell: SnapshotCell<Snapshot>
     private let seenGeneration = Atomic<UInt64>(0)
     /// Wall-clock nanoseconds; 0 when the worker is up to date.
@@ -16,15 +17,19 @@ final class Worker: Sendable {
     private let reads = PaddedCounter()
 
     /// To be called on `loop`.
-    init(index: Int, loop: any EventLoop, cell: SnapshotCell<Snapshot>) {
+    init(index: Int, loop: any EventLoop, cell: SnapshotCell<Snapshot>, connections: ConnectionCount) {
         name = "agent-worker-\(index)"
         self.loop = loop
         self.cell = cell
         let reader = LoopReader(cell)
         self.reader = NIOLoopBound(reader, eventLoop: loop)
+        connectionSet = NIOLoopBound(ConnectionSet(total: connections), eventLoop: loop)
         CurrentThread.setName(name)
         seenGeneration.store(reader.withSnapshot { $0.generation }, ordering: .relaxed)
     }
+
+    /// The connections that this worker answers. On the worker's loop only.
+    var connections: ConnectionSet { connectionSet.value }
 
     /// Reads the newest snapshot; nested reads see the same one. On the worker's loop only.
     func withSnapshot<Value>(_ body: (borrowing Snapshot) -> Value) -> Value {

@@ -11,8 +11,9 @@ internal import LockLadder
 
 /// The agent as a service: everything started in order, and ended in the opposite one.
 enum Daemon {
-    /// systemd is told to stop within ten seconds; a clean end takes far less.
-    private static let stopNanoseconds: UInt64 = 700_000_000
+    // Together less than a second: what a stop takes at the most, whatever is stuck.
+    private static let quiesceNanoseconds: UInt64 = 250_000_000
+    private static let stopNanoseconds: UInt64 = 450_000_000
     private static let journalNanoseconds: UInt64 = 200_000_000
 
     /// - Returns: the exit status.
@@ -58,7 +59,7 @@ enum Daemon {
             try agent.start()
             serve(agent, server, loop, journal)
             ServiceManager.stopping()
-            server.stop()
+            server.stop(until: MonotonicTime.now.advanced(byNanoseconds: quiesceNanoseconds))
             if !agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: stopNanoseconds)) {
                 journal.log(JournalRecord(.warning, nil, "not everything ended in time; ending anyway"))
             }

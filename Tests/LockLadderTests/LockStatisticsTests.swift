@@ -257,14 +257,16 @@ import Testing
                         seen.spun = now.spun
                         seen.parks = now.parks
                         // Of different lengths, around the length of the spinning.
-                        for _ in 0..<((round * 7 + index) % 40) { _ = MonotonicTime.now }
+                        for _ in 0..<((round * 7 + index) % 100) { _ = MonotonicTime.now }
                     }
+                    for _ in 0..<((round * 13 + index * 5) % 200) { _ = MonotonicTime.now }
                 }
             }
         }
         #expect(findings.all == [])
         let figures = guarded.lock.statistics
         #expect(figures.acquisitions == UInt64(8 * rounds))
+        print("STATS", figures)
         #expect(figures.contended >= figures.spun)
         #expect(UInt64(records.count) == figures.contended - figures.spun, "each sleeper is told of exactly once")
         #expect(records.reduce(0) { $0 + $1.waitNanoseconds } == figures.waitTotalNanoseconds)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test-all.sh STAGE...: runs each `make` target even if an earlier one failed, then sums up. The last line counts
-# the tests that the runs themselves reported; a stage that broke without a failed test counts as one failure.
+# the tests that the runs themselves reported; a stage that broke without a failed test counts as one failure. It is
+# kept in .build/test-results/summary too.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -42,5 +43,5 @@ for stage in "$@"; do
     *) printf '%-13s %s%s\n' "$stage" "$([ "${status[$stage]}" -eq 0 ] && echo ok || echo FAILED)" "$note" ;;
     esac
 done
-echo "$total_passed passed, $total_failed failed"
+echo "$total_passed passed, $total_failed failed" | tee "$results/summary"
 [ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
