@@ -14,7 +14,7 @@ VENV := .build/venv
 LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
 	libyaml-dev zlib1g-dev
-TEST_PACKAGES := nginx-light systemd systemd-container dbus procps util-linux python3 python3-venv \
+TEST_PACKAGES := nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema
 
 .DEFAULT_GOAL := help

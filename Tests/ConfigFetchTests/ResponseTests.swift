@@ -1,10 +1,10 @@
 import ConfigSnapshot
-import Curl
 import Foundation
 import TestSupport
 import Testing
 
 @testable import ConfigFetch
+@testable import Curl
 
 @Suite("What a response means")
 struct ResponseTests {

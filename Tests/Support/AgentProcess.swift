@@ -6,8 +6,17 @@ public struct SourceSettings: Sendable {
     public var poll: String
     public var maxBytes: String?
     public var format: String?
+    /// More settings, each a line such as `max_redirects: 1`.
+    public var more: [String]
 
-    public init(url: String, poll: String = "1s", maxBytes: String? = nil, format: String? = nil) {
+    public init(
+        url: String,
+        poll: String = "1s",
+        maxBytes: String? = nil,
+        format: String? = nil,
+        more: [String] = []
+    ) {
+        self.more = more
         self.url = url
         self.poll = poll
         self.maxBytes = maxBytes
@@ -48,6 +57,7 @@ public struct AgentSettings: Sendable {
         lines += ["workers: \(workers)", "sources:"]
         for (name, source) in sources.sorted(by: { $0.key < $1.key }) {
             lines += ["  \(name):", "    url: \(source.url)", "    poll: \(source.poll)"]
+            lines += source.more.map { "    \($0)" }
             if let format = source.format { lines.append("    format: \(format)") }
             if let maxBytes = source.maxBytes { lines.append("    guard: {max_bytes: \(maxBytes)}") }
         }
