@@ -69,7 +69,11 @@ let package = Package(
         ),
 
         // What an operator sees of it.
-        .target(name: "AgentTelemetry", dependencies: ["CSystemd", "ConfigSnapshot", "LockLadder"], swiftSettings: strict),
+        .target(
+            name: "AgentTelemetry",
+            dependencies: ["CSystemd", "ConfigSnapshot", "LockLadder"],
+            swiftSettings: strict
+        ),
         .target(name: "AgentAPI", exclude: ["schema"], swiftSettings: strict),
         .target(
             name: "AgentControl",

@@ -59,7 +59,9 @@ public final class ControlServer: Sendable {
         let connections = connections
         var workers: [Worker] = []
         for (index, loop) in group.makeIterator().enumerated() {
-            workers.append(try loop.submit { Worker(index: index, loop: loop, cell: cell, connections: connections) }.wait())
+            workers.append(
+                try loop.submit { Worker(index: index, loop: loop, cell: cell, connections: connections) }.wait()
+            )
         }
         reports.use(workers)
         let all = workers
@@ -121,16 +123,21 @@ public final class ControlServer: Sendable {
     ///
     /// - Parameter deadline: connections that are still open then are cut off.
     public func stop(until deadline: MonotonicTime) {
-        let open = channels.withLock { channels in
+        let listening = channels.withLock { channels in
             defer { channels = [] }
             return channels
         }
         // A listening socket of systemd's stays open there: whoever connects from now on waits for the next agent.
-        for channel in open { Self.wait(for: channel.close()) }
-        for worker in reports.currentWorkers {
-            Self.wait(for: worker.loop.submit { worker.connections.quiesce() })
+        for channel in listening { Self.wait(for: channel.setOption(.autoRead, value: false)) }
+        let workers = reports.currentWorkers
+        // A connection that was just accepted passes to and fro between two loops before it belongs to a worker. To
+        // close the listener meanwhile would cut it off, so all loops turn a few times first.
+        for _ in 1...4 {
+            for worker in workers { Self.wait(for: worker.loop.submit {}) }
         }
+        for worker in workers { Self.wait(for: worker.loop.submit { worker.connections.quiesce() }) }
         _ = connections.waitForNone(until: deadline)
+        for channel in listening { Self.wait(for: channel.close()) }
         for path in boundPaths.withLock({ $0 }) { unlink(path) }
         do { try group.syncShutdownGracefully() } catch { return }
     }

@@ -76,7 +76,10 @@ struct LocalResponse: Sendable {
         hint: String? = nil,
         nearest: [String]? = nil
     ) -> LocalResponse {
-        json(ErrorReport(error: ErrorDetail(code: code, message: message, hint: hint, nearest: nearest)), status: status)
+        json(
+            ErrorReport(error: ErrorDetail(code: code, message: message, hint: hint, nearest: nearest)),
+            status: status
+        )
     }
 }
 

@@ -70,7 +70,9 @@ enum MetricsText {
             for source in report.sources { out.sample(name, [("source", source.name)], figure(source)) }
         }
         each("config_agent_source_requests_total", .counter, "Requests to a source.") { Double($0.requests) }
-        each("config_agent_source_not_modified_total", .counter, "Requests answered with 304.") { Double($0.notModified) }
+        each("config_agent_source_not_modified_total", .counter, "Requests answered with 304.") {
+            Double($0.notModified)
+        }
         each("config_agent_source_published_total", .counter, "Documents that became visible.") { Double($0.published) }
         each("config_agent_source_last_load_successful", .gauge, "Whether the last request led to a document in use.") {
             $0.status.consecutiveFailures == 0 && $0.status.lastSuccess != nil ? 1 : 0
@@ -78,7 +80,11 @@ enum MetricsText {
         each("config_agent_source_consecutive_failures", .gauge, "Failures since the last success.") {
             Double($0.status.consecutiveFailures)
         }
-        each("config_agent_source_last_success_timestamp_seconds", .gauge, "When a source was last confirmed; 0: never.") {
+        each(
+            "config_agent_source_last_success_timestamp_seconds",
+            .gauge,
+            "When a source was last confirmed; 0: never."
+        ) {
             Double($0.status.lastSuccess?.unixMilliseconds ?? 0) / 1_000
         }
         out.metric("config_agent_source_load_failures_total", .counter, "Failures by class.")

@@ -60,9 +60,11 @@ final class ReportBuilder: Sendable {
             snapshot: snapshot,
             confirmedAt: confirmedAt(facts),
             workers: pool(generation),
-            sources: Dictionary(uniqueKeysWithValues: agent.plan.sources.compactMap { source in
-                facts[source.fetch.name].map { (source.fetch.name.text, status(of: source, $0, now: now)) }
-            }),
+            sources: Dictionary(
+                uniqueKeysWithValues: agent.plan.sources.compactMap { source in
+                    facts[source.fetch.name].map { (source.fetch.name.text, status(of: source, $0, now: now)) }
+                }
+            ),
             flights: FlightCounts(
                 calls: flights.calls,
                 folded: flights.folded,

@@ -35,7 +35,8 @@ public struct JournalRecord: Sendable {
     /// `AGENT_…` and journald's own fields; a name may occur several times.
     public var fields: [(name: String, value: String)]
 
-    public init(_ level: LogLevel, _ id: MessageID?, _ message: String, _ fields: [(name: String, value: String)] = []) {
+    public init(_ level: LogLevel, _ id: MessageID?, _ message: String, _ fields: [(name: String, value: String)] = [])
+    {
         self.level = level
         self.id = id
         self.message = message

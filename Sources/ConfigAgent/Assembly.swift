@@ -118,7 +118,12 @@ final class Assembly {
             }
         }
         note(source, kind)
-        return FlightOutcome(kind: kind, generation: current?.generation ?? 0, revision: inUse[source]?.revision, trace: trace)
+        return FlightOutcome(
+            kind: kind,
+            generation: current?.generation ?? 0,
+            revision: inUse[source]?.revision,
+            trace: trace
+        )
     }
 
     private func accept(_ fetched: FetchedDocument) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {

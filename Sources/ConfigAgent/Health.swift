@@ -84,7 +84,11 @@ public struct Health: Sendable, Equatable {
             reasons.append(
                 (
                     .degraded,
-                    Reason("not_durable", "\(failure.error); what is served would not survive a crash", since: failure.since)
+                    Reason(
+                        "not_durable",
+                        "\(failure.error); what is served would not survive a crash",
+                        since: failure.since
+                    )
                 )
             )
         }
@@ -133,7 +137,9 @@ public struct Health: Sendable, Equatable {
     }
 
     private static func healthySince(_ facts: Facts) -> Int64 {
-        let recoveries = facts.sources.compactMap(\.recoveredAt) + [facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
+        let recoveries =
+            facts.sources.compactMap(\.recoveredAt)
+            + [facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
         return recoveries.max() ?? facts.startedAt
     }
 }

@@ -90,26 +90,29 @@ enum ResponseReader {
 
     /// - Parameter failure: as libcurl put it.
     static func stageFailure(_ failure: CurlTransfer.Failure, of spec: SourceSpec) -> StageFailure {
-        let (code, hint): (String, String?) =
-            switch failure.kind {
-            case .resolve: ("resolve", "check the host name and this machine's resolver")
-            case .connect: ("connect", "check that the origin runs and that nothing between blocks the port")
-            case .timeout: ("timeout", "raise 'timeout' of source '\(spec.name)' if the origin is known to be slow")
-            case .tls: ("tls", "check 'tls' of source '\(spec.name)'")
-            case .certificate:
-                ("certificate", "check the origin's certificate, this machine's clock and 'tls.ca' of '\(spec.name)'")
-            case .bodyTooLarge: ("too_large", "raise 'guard.max_bytes' of source '\(spec.name)' if that is meant")
-            case .headersTooLarge: ("headers_too_large", nil)
-            case .truncated: ("truncated", nil)
-            case .encoding: ("encoding", nil)
-            case .addressRefused:
-                ("address_refused", "set 'allow_link_local: true' in source '\(spec.name)' if that is meant")
-            case .emptyReply: ("empty_reply", nil)
-            case .badResponse: ("bad_response", nil)
-            case .cannotRead: ("cannot_read", "check that the file exists and that the agent's user may read it")
-            case .memory: ("memory", nil)
-            case .other: ("other", nil)
-            }
-        return StageFailure(.fetch, code, failure.message, hint: hint)
+        StageFailure(.fetch, code(of: failure.kind), failure.message, hint: hint(for: failure.kind, spec.name))
+    }
+
+    private static let codes: [CurlTransfer.Failure.Kind: String] = [
+        .resolve: "resolve", .connect: "connect", .timeout: "timeout", .tls: "tls", .certificate: "certificate",
+        .bodyTooLarge: "too_large", .headersTooLarge: "headers_too_large", .truncated: "truncated",
+        .encoding: "encoding", .addressRefused: "address_refused", .emptyReply: "empty_reply",
+        .badResponse: "bad_response", .cannotRead: "cannot_read", .memory: "memory", .other: "other",
+    ]
+
+    private static func code(of kind: CurlTransfer.Failure.Kind) -> String { codes[kind] ?? "other" }
+
+    private static func hint(for kind: CurlTransfer.Failure.Kind, _ source: SourceName) -> String? {
+        switch kind {
+        case .resolve: "check the host name and this machine's resolver"
+        case .connect: "check that the origin runs and that nothing between blocks the port"
+        case .timeout: "raise 'timeout' of source '\(source)' if the origin is known to be slow"
+        case .tls: "check 'tls' of source '\(source)'"
+        case .certificate: "check the origin's certificate, this machine's clock and 'tls.ca' of '\(source)'"
+        case .bodyTooLarge: "raise 'guard.max_bytes' of source '\(source)' if that is meant"
+        case .addressRefused: "set 'allow_link_local: true' in source '\(source)' if that is meant"
+        case .cannotRead: "check that the file exists and that the agent's user may read it"
+        default: nil
+        }
     }
 }

@@ -77,7 +77,7 @@ public final class Store: Sendable {
             let text = String(decoding: try FileIO.read(directory + "/generation", limit: 64), as: UTF8.self)
             // A damaged file must not lead to a generation used twice.
             return UInt64(text.prefix { $0.isNumber }) ?? Self.unknownGeneration
-        } catch where error.isMissing {
+        } catch  where error.isMissing {
             return 0
         }
     }

@@ -17,7 +17,8 @@ public struct ContentionRecord: Sendable {
     public var holder: CallSite
     /// From the first look at the taken lock until it was granted.
     public var waitNanoseconds: UInt64
-    /// The part of the wait during which the lock was still held; the rest is wake-up latency.
+    /// The part of the wait during which the lock was still held, by one or by several in turn; the rest is wake-up
+    /// latency.
     public var holdNanoseconds: UInt64
     /// From the release that ended the wait until this thread ran again with the lock.
     public var wakeNanoseconds: UInt64
@@ -65,7 +66,6 @@ public final class LockProbe: Sendable {
         Self.raise(waitMax, to: record.waitNanoseconds)
         Self.raise(wakeMax, to: record.wakeNanoseconds)
         if record.waiters > waitersMax.load(ordering: .relaxed) { waitersMax.store(record.waiters, ordering: .relaxed) }
-        noteHold(record.holdNanoseconds, at: record.holder)
         waits.record(nanoseconds: record.waitNanoseconds)
     }
 

@@ -39,8 +39,12 @@ public final class ContentionRegistry: Sendable {
         let retained = unsafe Unmanaged.passRetained(Observer(lockWaited))
         let address = unsafe UInt(bitPattern: retained.toOpaque())
         // Releasing: whoever loads the address sees the closure behind it.
-        let won = observer.compareExchange(expected: 0, desired: address, successOrdering: .releasing,
-            failureOrdering: .relaxed).exchanged
+        let won = observer.compareExchange(
+            expected: 0,
+            desired: address,
+            successOrdering: .releasing,
+            failureOrdering: .relaxed
+        ).exchanged
         if !won { unsafe retained.release() }
         return won
     }

@@ -127,20 +127,33 @@ final class MutexCore: @unchecked Sendable {
         return park(site, in: function, heldBy: heldBy)
     }
 
-    private func park(_ site: CallSite, in function: StaticString, heldBy: CallSite) -> ContentionRecord {
+    private func park(_ site: CallSite, in function: StaticString, heldBy: CallSite) -> ContentionRecord? {
         let start = cll_now_ns()
         // Relaxed: a statistic.
         let waiting = waiters.add(1, ordering: .relaxed).newValue
         var parks: UInt64 = 0
+        // For which acquisition this thread sleeps, and since when.
+        var heldFor = probe.acquisitions.load(ordering: .relaxed)
+        var heldSince = start
         // Whoever has slept takes the lock as "with waiters", since others may sleep still: one wake-up too many is
         // harmless, one too few is not. Acquiring: as in the fast path.
         while unsafe state.pointee.exchange(Self.lockedWithWaiters, ordering: .acquiring) != Self.unlocked {
+            let taken = probe.acquisitions.load(ordering: .relaxed)
+            if taken != heldFor {
+                heldFor = taken
+                heldSince = cll_now_ns()
+            }
             parks += 1
             let word = unsafe UnsafeRawPointer(state).assumingMemoryBound(to: UInt32.self)
             // Without a deadline: a mutex is held for short sections only, and its holder cannot vanish.
             _ = unsafe cll_futex_wait(word, Self.lockedWithWaiters, 0)
         }
         waiters.subtract(1, ordering: .relaxed)
+        guard parks > 0 else {
+            // Released between the last turn of the spinning and here.
+            probe.noteSpun()
+            return nil
+        }
         let end = cll_now_ns()
         let released = min(max(releasedAt.load(ordering: .relaxed), start), end)
         let record = ContentionRecord(
@@ -157,6 +170,11 @@ final class MutexCore: @unchecked Sendable {
             endedAt: MonotonicTime(nanoseconds: end)
         )
         probe.noteParked(record, parks: parks)
+        // Several may have held the lock during this wait, one after the other. Only when nobody has taken it since,
+        // the time was one hold; `holder` still names it.
+        if released > heldSince, probe.acquisitions.load(ordering: .relaxed) == heldFor {
+            probe.noteHold(released - heldSince, at: CallSite(word: holder.load(ordering: .relaxed)))
+        }
         return record
     }
 

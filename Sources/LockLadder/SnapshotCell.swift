@@ -79,8 +79,9 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     }
 
     private func isHazardous(_ address: UInt) -> Bool {
-        // Acquiring: the links behind the newest slot are seen.
-        var next = newestSlot.load(ordering: .acquiring)
+        // Sequentially consistent, like the link of a new slot and the exchange in publish: were it only acquiring, it
+        // could be done ahead of that exchange and miss the slot of a reader that still sees the old object.
+        var next = newestSlot.load(ordering: .sequentiallyConsistent)
         while let slot = unsafe UnsafeMutablePointer<ReaderSlot>(bitPattern: next) {
             // Sequentially consistent: see publish. It also orders a departed reader's accesses before the release.
             if unsafe slot.pointee.hazard.load(ordering: .sequentiallyConsistent) == address { return true }

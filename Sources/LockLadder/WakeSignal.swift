@@ -30,11 +30,13 @@ public final class WakeSignal: @unchecked Sendable {
     ///
     /// - Returns: `false` when `deadline` passed first; without a deadline, always `true`.
     public func wait(until deadline: MonotonicTime?) -> Bool {
+        // To the kernel's caller 0 means "no deadline"; the beginning of the clock is one, long past.
+        let limit = deadline.map { max($0.nanoseconds, 1) } ?? 0
         while true {
             // Acquiring: pairs with the release in `raise`.
             if unsafe word.pointee.exchange(0, ordering: .acquiring) == 1 { return true }
             let address = unsafe UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self)
-            guard unsafe cll_futex_wait(address, 0, deadline?.nanoseconds ?? 0) else {
+            guard unsafe cll_futex_wait(address, 0, limit) else {
                 return unsafe word.pointee.exchange(0, ordering: .acquiring) == 1
             }
         }

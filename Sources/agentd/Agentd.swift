@@ -19,7 +19,10 @@ struct Agentd: ParsableCommand {
         version: "agentd \(Version.text)"
     )
 
-    @Option(name: .long, help: ArgumentHelp("The agent's configuration: a file, or a directory of *.yaml files.", valueName: "file|dir"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The agent's configuration: a file, or a directory of *.yaml files.", valueName: "file|dir")
+    )
     var config = "/etc/agent"
 
     @Flag(name: .long, help: "Check the configuration and exit.")
@@ -66,4 +69,3 @@ struct Agentd: ParsableCommand {
         throw ExitCode(status)
     }
 }
-

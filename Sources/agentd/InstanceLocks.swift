@@ -11,7 +11,12 @@ enum InstanceLocks {
     /// Takes both locks, making the directories where they are missing.
     static func take(_ configuration: AgentConfiguration, paths: AgentPaths) -> Result<[InstanceLock], Refusal> {
         do throws(Refusal) {
-            let runtime = try take(paths.lockFile, in: configuration.runtimeDirectory, mode: 0o755, called: "runtime_dir")
+            let runtime = try take(
+                paths.lockFile,
+                in: configuration.runtimeDirectory,
+                mode: 0o755,
+                called: "runtime_dir"
+            )
             let state = try takeState(configuration)
             return .success([runtime, state].compactMap { $0 })
         } catch {

@@ -85,9 +85,15 @@ private final class FileHandler: ChannelInboundHandler {
     ) {
         var headers = HTTPHeaders(fields.map { ($0.key, $0.value) })
         if status != .notModified { headers.add(name: "Content-Length", value: String(content?.count ?? 0)) }
-        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))),
+            promise: nil
+        )
         if let content {
-            context.write(wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: content)))), promise: nil)
+            context.write(
+                wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: content)))),
+                promise: nil
+            )
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     }

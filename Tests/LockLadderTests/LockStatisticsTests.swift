@@ -97,6 +97,7 @@ import Testing
         #expect(record.kind == .mutex)
         #expect(record.holder.description == "Scene/Holder.swift:11")
         #expect(record.waiter.description == "Scene/Waiter.swift:22")
+        #expect("\(record.waiterFunction)" == "crowd(_:waiters:holdingFor:)")
         #expect(record.threadID == crowd.waiterThreads[0])
         #expect(record.waiters == 1)
         #expect(record.waitNanoseconds == figures.waitMaxNanoseconds)
@@ -266,7 +267,6 @@ import Testing
         #expect(findings.all == [])
         let figures = guarded.lock.statistics
         #expect(figures.acquisitions == UInt64(8 * rounds))
-        print("STATS", figures)
         #expect(figures.contended >= figures.spun)
         #expect(UInt64(records.count) == figures.contended - figures.spun, "each sleeper is told of exactly once")
         #expect(records.reduce(0) { $0 + $1.waitNanoseconds } == figures.waitTotalNanoseconds)

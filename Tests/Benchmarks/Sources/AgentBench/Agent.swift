@@ -93,7 +93,10 @@ final class Agent {
 
     /// MiB of memory that belongs to the process alone and to no file.
     func anonymousMemory() throws -> Double {
-        let rollup = try String(contentsOfFile: "/proc/\(process?.processIdentifier ?? 0)/smaps_rollup", encoding: .utf8)
+        let rollup = try String(
+            contentsOfFile: "/proc/\(process?.processIdentifier ?? 0)/smaps_rollup",
+            encoding: .utf8
+        )
         for line in rollup.split(separator: "\n") where line.hasPrefix("Anonymous:") {
             let digits = line.filter(\.isNumber)
             if let kilobytes = Double(digits) { return kilobytes / 1_024 }

@@ -35,7 +35,10 @@ struct Main {
         add(Measurement("stripped size", "agentd", [try strippedSize(binaries)], unit: "MB", atMost: 30))
         add(try statusAgainstCurl(agent, binaries))
 
-        try FileManager.default.createDirectory(at: output.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: output.deletingLastPathComponent(),
+            withIntermediateDirectories: true
+        )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try encoder.encode(measurements).write(to: output)
