@@ -61,6 +61,8 @@ public struct SourceRefresh: Codable, Sendable, Hashable {
 public enum RefreshOutcome: String, Codable, Sendable, Hashable, CaseIterable {
     /// New content, now visible to readers.
     case published
+    /// Taken, and visible to readers once every required source has given a document.
+    case held
     /// The content in use was confirmed.
     case unchanged
     /// The content in use stays.

@@ -105,9 +105,14 @@ final class RefreshCollector {
 
     private func describe(_ outcome: FlightOutcome, folded: Bool) -> SourceRefresh {
         if let failure = outcome.failure { return failed(failure, folded: folded) }
-        let isPublished = if case .published = outcome.kind { true } else { false }
+        let kind: RefreshOutcome =
+            switch outcome.kind {
+            case .published: .published
+            case .held: .held
+            case .unchanged, .notModified, .failed: .unchanged
+            }
         return SourceRefresh(
-            outcome: isPublished ? .published : .unchanged,
+            outcome: kind,
             generation: outcome.generation,
             revision: outcome.revision?.label,
             durationMilliseconds: milliseconds,

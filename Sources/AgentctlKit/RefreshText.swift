@@ -30,7 +30,7 @@ public enum RefreshText {
     private static func tone(_ outcome: RefreshOutcome) -> TextStyle.Tone? {
         switch outcome {
         case .published: .good
-        case .unchanged: nil
+        case .held, .unchanged: nil
         case .failed: .bad
         }
     }

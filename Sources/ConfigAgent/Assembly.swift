@@ -22,6 +22,8 @@ final class Assembly {
     private var inUse: [SourceName: InUse] = [:]
     private var generation: UInt64
     private var current: Snapshot?
+    /// Sources whose documents wait for those of other required sources.
+    private var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
 
     init(
@@ -65,7 +67,11 @@ final class Assembly {
                 events(.storedCopyUnusable(name, error))
             }
         }
-        if publishIfComplete(cause: nil, trace: nil) { store.noteDurable(generation) }
+        if publishIfComplete(cause: nil, trace: nil) {
+            store.noteDurable(generation)
+        } else {
+            held = Set(inUse.keys)
+        }
         return inUse.mapValues(\.revision)
     }
 
@@ -118,11 +124,17 @@ final class Assembly {
             }
         }
         note(source, kind)
+        var released: [SourceName] = []
+        if case .published = kind {
+            released = held.sorted()
+            held = []
+        }
         return FlightOutcome(
             kind: kind,
             generation: current?.generation ?? 0,
             revision: inUse[source]?.revision,
-            trace: trace
+            trace: trace,
+            released: released
         )
     }
 
@@ -135,10 +147,9 @@ final class Assembly {
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.digest == verified.digest {
             confirm(&same, verified, fetchedAt: fetchedAt)
-            return (.unchanged, verified.trace)
+            return (current == nil ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
-        let previous = inUse[name]
         let revision = SourceRevision(
             source: name,
             digest: decoded.digest,
@@ -147,12 +158,14 @@ final class Assembly {
             traceID: decoded.trace.text
         )
         inUse[name] = InUse(table: decoded.table, revision: revision)
-        guard publishIfComplete(cause: revision, trace: decoded.trace) else {
-            // Same content in other bytes, or other required sources are still missing.
-            keep(decoded, fetchedAt: fetchedAt)
-            return (previous == nil ? .published : .unchanged, decoded.trace)
-        }
+        let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
         keep(decoded, fetchedAt: fetchedAt)
+        guard isNew else {
+            // Other required sources are still missing, or the same content came in other bytes.
+            if current == nil { held.insert(name) }
+            return (current == nil ? .held : .unchanged, decoded.trace)
+        }
+        held.remove(name)
         var trace = decoded.trace
         trace[.published] = now
         return (.published, trace)

@@ -1,6 +1,7 @@
 internal import ConfigFetch
 internal import ConfigSnapshot
 internal import LockLadder
+internal import Synchronization
 
 /// The `agent-pipeline` thread: takes what was fetched through verify, decode and publish, one after the other.
 final class Pipeline: Sendable {
@@ -9,7 +10,7 @@ final class Pipeline: Sendable {
     /// Bounded: a source has one flight at a time, so at most one result of each waits here (and one that was
     /// abandoned).
     private let inbox = Mutex("pipeline.inbox", [(Flight, FetchResult)]())
-    private let isStopping = Mutex("pipeline.stopping", false)
+    private let isStopping = Atomic<Bool>(false)
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("pipeline.thread", nil)
 
@@ -23,7 +24,7 @@ final class Pipeline: Sendable {
     /// - Returns: `false` when the system has no thread to give.
     func start(_ process: @escaping @Sendable (Flight, FetchResult) -> Void) -> Bool {
         let started = NamedThread("agent-pipeline") {
-            while !self.isStopping.withLock({ $0 }) {
+            while !self.isStopping.load(ordering: .acquiring) {
                 _ = self.signal.wait(until: nil)
                 let results = self.inbox.withLock { inbox in
                     defer { inbox = [] }
@@ -37,7 +38,8 @@ final class Pipeline: Sendable {
     }
 
     func stop(until deadline: MonotonicTime) -> Bool {
-        isStopping.withLock { $0 = true }
+        // Releasing, acquired by the thread, which ends after what it is doing.
+        isStopping.store(true, ordering: .releasing)
         signal.raise()
         let running = thread.withLock { $0.take() }
         return running?.join(until: deadline) ?? true

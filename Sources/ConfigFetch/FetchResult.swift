@@ -13,6 +13,8 @@ public struct FlightOutcome: Sendable {
     public enum Kind: Sendable {
         /// A new snapshot holds it.
         case published
+        /// It was taken, and becomes visible once every required source has given a document.
+        case held
         /// The same content as before came again.
         case unchanged
         /// The source confirmed what is in use without sending it.
@@ -27,8 +29,17 @@ public struct FlightOutcome: Sendable {
     public var revision: SourceRevision?
     /// The way of the document; `nil` where none came.
     public var trace: Trace?
+    /// Sources whose documents were held until now and became visible with this one.
+    public var released: [SourceName]
 
-    public init(kind: Kind, generation: UInt64, revision: SourceRevision?, trace: Trace?) {
+    public init(
+        kind: Kind,
+        generation: UInt64,
+        revision: SourceRevision?,
+        trace: Trace?,
+        released: [SourceName] = []
+    ) {
+        self.released = released
         self.kind = kind
         self.generation = generation
         self.revision = revision

@@ -82,7 +82,9 @@ public final class Fetcher: Sendable {
 
     /// Ends a flight: tells the callers, keeps the facts, and sets the time of the next poll.
     public func finish(_ flight: Flights.Flight, with outcome: FlightOutcome) {
-        board.update(flight.key) { $0.note(outcome, at: WallClock.nowNanoseconds) }
+        let now = WallClock.nowNanoseconds
+        board.update(flight.key) { $0.note(outcome, at: now) }
+        for source in outcome.released { board.update(source) { $0.noteActivation(at: now) } }
         inbox.post(.finished(flight, outcome))
         flights.land(flight, with: outcome)
     }

@@ -34,6 +34,11 @@ public struct SourceFacts: Sendable {
     /// Since when it is, or from when it will be, stale.
     public var staleSince: Int64? { lastSuccessAt.map { $0 + staleAfterNanoseconds } }
 
+    mutating func noteActivation(at now: Int64) {
+        published += 1
+        lastActivationAt = now
+    }
+
     mutating func note(_ outcome: FlightOutcome, at now: Int64) {
         if let revision = outcome.revision { self.revision = revision }
         switch outcome.kind {
@@ -44,9 +49,9 @@ public struct SourceFacts: Sendable {
             failuresByClass[failure.code, default: 0] += 1
             return
         case .published:
-            published += 1
-            lastActivationAt = now
+            noteActivation(at: now)
             trace = outcome.trace
+        case .held: trace = outcome.trace
         case .unchanged: unchanged += 1
         case .notModified: notModified += 1
         }
