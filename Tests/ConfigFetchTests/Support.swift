@@ -72,7 +72,7 @@ final class Harness: Sendable {
                 switch kind {
                 case .published, .unchanged:
                     revisions.withLock { $0[flight.key] = revision(of: document) }
-                case .notModified, .failed: break
+                case .held, .notModified, .failed: break
                 }
             }
             let outcome = FlightOutcome(

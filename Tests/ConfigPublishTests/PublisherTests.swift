@@ -6,11 +6,10 @@ import Testing
 
 @Suite("The newest snapshot")
 struct PublisherTests {
-    @Test func nothingYet() throws {
+    @Test func nothingYet() {
         let publisher = Publisher()
         #expect(publisher.generation == 0)
         #expect(publisher.digest == LeafTable.empty.contentDigest)
-        #expect(try table("{}").contentDigest != publisher.digest)
     }
 
     @Test func publish() throws {

@@ -35,7 +35,15 @@ func snapshot(_ generation: UInt64, _ text: String = "{}") throws -> Snapshot {
         merged: LayerMerge([table]),
         digest: table.contentDigest,
         publishedAt: 1,
-        sources: []
+        sources: [
+            SourceRevision(
+                source: sourceName("a"),
+                digest: digest(0),
+                validators: .none,
+                fetchedAt: 1,
+                traceID: "t"
+            )
+        ]
     )
 }
 

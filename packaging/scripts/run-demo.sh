@@ -104,7 +104,8 @@ until contended >/dev/null; do
 done
 if contended >/dev/null; then
     say "    one record of $dir/agent.log:"
-    contended | cut -c1-400 | indent | indent
+    # The message, and below it the fields that journald would keep apart.
+    contended | sed 's/  AGENT_/\n  AGENT_/' | fold -s -w 108 | indent | indent
 fi
 say "    agentctl locks, the worst first:"
 { ctl locks || true; } | head -n 8 | indent | indent

@@ -1,0 +1,129 @@
+import LockLadder
+import Testing
+
+@testable import AgentTelemetry
+
+@Suite("Contention as records")
+struct ContentionTests {
+    private func record(_ lock: StaticString = "test.a", wait: UInt64, hold: UInt64 = 0) -> ContentionRecord {
+        ContentionRecord(
+            lock: lock,
+            kind: .mutex,
+            waiter: CallSite(fileID: "Module/Waiter.swift", line: 12),
+            waiterFunction: "wait()",
+            holder: CallSite(fileID: "Module/Holder.swift", line: 34),
+            waitNanoseconds: wait,
+            holdNanoseconds: hold,
+            wakeNanoseconds: 2_999,
+            waiters: 3,
+            threadID: 77,
+            endedAt: .now
+        )
+    }
+
+    @Test func fields() {
+        let text = ContentionText.record(record(wait: 1_500_999, hold: 1_400_000), generation: 9, suppressed: 4)
+        #expect(text.level == .warning)
+        #expect(text.id == .lockContended)
+        let expected = [
+            "AGENT_EVENT": "lock_contended", "AGENT_LOCK": "test.a", "AGENT_LOCK_MODE": "mutex",
+            "AGENT_WAIT_US": "1500", "AGENT_HOLD_US": "1400", "AGENT_WAKE_US": "2", "AGENT_WAITERS": "3",
+            "AGENT_WAITER_SITE": "Module/Waiter.swift:12", "AGENT_HOLDER_SITE": "Module/Holder.swift:34",
+            "AGENT_GENERATION": "9", "AGENT_SUPPRESSED": "4", "CODE_FILE": "Module/Waiter.swift", "CODE_LINE": "12", "CODE_FUNC": "wait()",
+            "TID": "77",
+        ]
+        for (name, value) in expected { #expect(text.values(name) == [value], "\(name)") }
+        #expect(Set(text.fields.map(\.name)) == Set(expected.keys).union(["AGENT_WAIT_GE"]))
+        #expect(text.message.contains("test.a") && text.message.contains("Module/Waiter.swift:12"))
+        #expect(!text.message.contains("\n"))
+    }
+
+    @Test("Marks say 'at least', each with all below it", arguments: [
+        (UInt64(0), 0), (9_999, 0), (10_000, 1), (99_999, 1), (100_000, 2), (1_000_000, 3), (9_999_999, 3),
+        (10_000_000, 4), (100_000_000, 5), (999_999_999, 5), (1_000_000_000, 6), (.max, 6),
+    ])
+    func marks(wait: UInt64, count: Int) {
+        let names = ["10us", "100us", "1ms", "10ms", "100ms", "1s"]
+        let text = ContentionText.record(record(wait: wait), generation: 1, suppressed: 0)
+        #expect(text.values("AGENT_WAIT_GE") == Array(names.prefix(count)))
+    }
+
+    @Test func limiter() {
+        var limiter = ContentionLimiter()
+        let start = MonotonicTime(nanoseconds: 1_000 * second)
+        for _ in 0..<ContentionLimiter.perWindow { #expect(limiter.admit(record(wait: 20_000), at: start) == 0) }
+        for _ in 0..<7 { #expect(limiter.admit(record(wait: 90_000), at: start) == nil) }
+        // Other orders of magnitude and other locks have windows of their own.
+        #expect(limiter.admit(record(wait: 200_000), at: start) == 0)
+        #expect(limiter.admit(record(wait: 5), at: start) == 0)
+        #expect(limiter.admit(record("test.b", wait: 20_000), at: start) == 0)
+        let end = start.advanced(byNanoseconds: ContentionLimiter.windowNanoseconds)
+        #expect(limiter.admit(record(wait: 20_000), at: end) == nil)
+        let next = end.advanced(byNanoseconds: 1)
+        #expect(limiter.admit(record(wait: 20_000), at: next) == 8)
+        for _ in 1..<ContentionLimiter.perWindow { #expect(limiter.admit(record(wait: 20_000), at: next) == 0) }
+        #expect(limiter.admit(record(wait: 20_000), at: next) == nil)
+    }
+
+    @Test("A report tells what was contended since the last one, and nothing else")
+    func reporter() throws {
+        let lock = ContendedLock("test.reporter")
+        var reporter = LockReporter()
+        func mine() -> [JournalRecord] {
+            reporter.report(generation: 5).filter { $0.value("AGENT_LOCK") == "test.reporter" }
+        }
+        lock.take()
+        #expect(mine().isEmpty)
+        contend(lock)
+        let first = try #require(mine().first)
+        #expect(first.level == .info)
+        #expect(first.id == .lockReport)
+        #expect(first.value("AGENT_EVENT") == "lock_report")
+        #expect(first.value("AGENT_GENERATION") == "5")
+        #expect(first.value("AGENT_LOCK_MODE") == "mutex")
+        #expect((Int(first.value("AGENT_CONTENDED") ?? "") ?? 0) >= 1)
+        #expect((Int(first.value("AGENT_ACQUISITIONS") ?? "") ?? 0) >= 2)
+        #expect((Int(first.value("AGENT_WAIT_TOTAL_US") ?? "") ?? 0) >= 1)
+        #expect(first.value("AGENT_HOLDER_SITE")?.contains("Support.swift") == true)
+        #expect(mine().isEmpty)
+        for _ in 0..<10 { lock.take() }
+        #expect(mine().isEmpty)
+        let parks = lock.parks
+        while lock.parks == parks { lock.withHolder { for _ in 0..<10_000 { _ = MonotonicTime.now } } }
+        let second = try #require(mine().first)
+        #expect((Int(second.value("AGENT_ACQUISITIONS") ?? "") ?? 0) >= 12)
+    }
+
+    @Test("Locks come and go: a new one under an old name has figures of its own")
+    func lockThatComesAgain() async {
+        await #expect(processExitsWith: .success) {
+            var reporter = LockReporter()
+            var lock: ContendedLock? = ContendedLock("test.again")
+            if let lock { contend(lock) }
+            _ = reporter.report(generation: 1)
+            lock = nil
+            let next = ContendedLock("test.again")
+            next.take()
+            _ = reporter.report(generation: 1)
+            contend(next)
+            let told = reporter.report(generation: 1).filter { $0.value("AGENT_LOCK") == "test.again" }
+            try ensure(told.count == 1, "\(told)")
+        }
+    }
+
+    @Test("Of several locks of one name the figures are added up")
+    func figures() throws {
+        let locks = (0..<3).map { _ in ContendedLock("test.figures") }
+        for lock in locks { lock.take() }
+        contend(locks[1])
+        let figures = try #require(LockFigures.collect().first { $0.name == "test.figures" })
+        #expect(figures.instances == 3)
+        #expect(figures.statistics.acquisitions >= 5)
+        #expect(figures.statistics.parks == locks[1].parks)
+        #expect(figures.waits.map(\.count).reduce(0, +) >= 1)
+        let bounds = figures.waits.map { $0.upperBoundNanoseconds ?? .max }
+        #expect(bounds == bounds.sorted())
+        let totals = LockFigures.collect().map(\.statistics.waitTotalNanoseconds)
+        #expect(totals.count > 1)
+    }
+}
