@@ -16,6 +16,7 @@ final class Assembly {
 
     private let plan: AgentPlan
     private let stages: [SourceName: (verifier: Verifier, decoder: DocumentDecoder)]
+    private let locations: [SourceName: String]
     private let publisher: Publisher
     private let store: Store
     private let events: @Sendable (AgentEvent) -> Void
@@ -38,6 +39,12 @@ final class Assembly {
         self.store = store
         self.events = events
         generation = lastGeneration
+        locations = Dictionary(
+            uniqueKeysWithValues: plan.sources.map { source in
+                let location = StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket)
+                return (source.fetch.name, location)
+            }
+        )
         stages = Dictionary(
             uniqueKeysWithValues: plan.sources.map { source in
                 let decoder = DocumentDecoder(
@@ -78,13 +85,15 @@ final class Assembly {
     /// A stored copy goes through the same stages as a fetched document: the rules may have changed since.
     private func restore(_ stored: StoredDocument) {
         guard let stage = stages[stored.source] else { return }
+        // Another place gives the same ETag another meaning.
+        let validators = stored.location == locations[stored.source] ? stored.validators : .none
         var trace = Trace()
         trace[.requested] = now
         trace[.received] = now
         let document = FetchedDocument(
             source: stored.source,
             body: stored.body,
-            validators: stored.validators,
+            validators: validators,
             contentType: stored.format == .yaml ? "application/yaml" : "application/json",
             trace: trace
         )
@@ -93,7 +102,7 @@ final class Assembly {
             let revision = SourceRevision(
                 source: stored.source,
                 digest: decoded.digest,
-                validators: stored.validators,
+                validators: validators,
                 fetchedAt: stored.fetchedAt,
                 traceID: trace.text
             )
@@ -241,6 +250,7 @@ final class Assembly {
     private func keep(_ document: DecodedDocument, fetchedAt: Int64) {
         let stored = StoredDocument(
             source: document.source,
+            location: locations[document.source] ?? "",
             body: document.body,
             format: document.format,
             validators: document.validators,

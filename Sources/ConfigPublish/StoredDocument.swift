@@ -4,6 +4,8 @@ internal import Crypto
 /// The copy of a source's document that is in use: its raw bytes and what has to be known to go on from it.
 public struct StoredDocument: Sendable {
     public var source: SourceName
+    /// Where it came from, see ``location(url:unixSocket:)``: the validators mean nothing anywhere else.
+    public var location: String
     public var body: [UInt8]
     public var format: DocumentFormat
     public var validators: Validators
@@ -15,6 +17,7 @@ public struct StoredDocument: Sendable {
 
     public init(
         source: SourceName,
+        location: String,
         body: [UInt8],
         format: DocumentFormat,
         validators: Validators,
@@ -23,12 +26,19 @@ public struct StoredDocument: Sendable {
         generation: UInt64
     ) {
         self.source = source
+        self.location = location
         self.body = body
         self.format = format
         self.validators = validators
         self.digest = digest
         self.fetchedAt = fetchedAt
         self.generation = generation
+    }
+
+    /// A digest of where a source is: URLs may hold secrets, so the URL itself is not kept.
+    public static func location(url: String, unixSocket: String?) -> String {
+        let digest = SHA256.hash(data: Array("\(url)\n\(unixSocket ?? "")".utf8))
+        return ContentDigest(bytes: digest)?.hex ?? ""
     }
 }
 
@@ -61,7 +71,7 @@ enum StoredForm {
     private static let signaturePrefix = "config-agent document "
 
     static func encode(_ document: StoredDocument) -> [[UInt8]] {
-        var header = "source: \(document.source)\nformat: \(document.format.rawValue)\n"
+        var header = "source: \(document.source)\nlocation: \(document.location)\nformat: \(document.format.rawValue)\n"
         header += "digest: \(document.digest.hex)\nfetched-at: \(document.fetchedAt)\n"
         header += "generation: \(document.generation)\nlength: \(document.body.count)\n"
         // HTTP header values hold no line breaks, so these lines cannot be broken out of.
@@ -87,6 +97,7 @@ enum StoredForm {
             fields[String(text[..<colon])] = String(text[text.index(after: colon)...].drop { $0 == " " })
         }
         guard fields["source"] == source.text else { throw .incomplete("source") }
+        guard let location = fields["location"] else { throw .incomplete("location") }
         guard let format = fields["format"].flatMap(DocumentFormat.init(rawValue:)) else { throw .incomplete("format") }
         guard let fetchedAt = fields["fetched-at"].flatMap({ Int64($0) }) else { throw .incomplete("fetched-at") }
         guard let generation = fields["generation"].flatMap({ UInt64($0) }) else { throw .incomplete("generation") }
@@ -98,6 +109,7 @@ enum StoredForm {
         }
         return StoredDocument(
             source: source,
+            location: location,
             body: Array(rest),
             format: format,
             validators: Validators(etag: fields["etag"], lastModified: fields["last-modified"]),
