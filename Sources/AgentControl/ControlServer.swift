@@ -147,6 +147,11 @@ public final class ControlServer: Sendable {
         do { try future.wait() } catch { return }
     }
 
+    /// A way to ask each worker for a sign of life: the closure given is run on its event loop.
+    public var lifeSigns: [(thread: String, ask: @Sendable (@escaping @Sendable () -> Void) -> Void)] {
+        reports.currentWorkers.map { worker in (worker.name, { worker.loop.execute($0) }) }
+    }
+
     /// One line for `systemctl status`.
     public var summary: String {
         let health = reports.health()

@@ -11,6 +11,14 @@ public enum ServiceManager {
 
     public static func stopping() { notify("STOPPING=1\nSTATUS=stopping") }
 
+    /// The interval of systemd's watchdog in nanoseconds; `nil` when it does not watch us.
+    public static var watchdogNanoseconds: UInt64? {
+        var microseconds: UInt64 = 0
+        return sd_watchdog_enabled(0, &microseconds) > 0 ? microseconds * 1_000 : nil
+    }
+
+    public static func feedWatchdog() { notify("WATCHDOG=1") }
+
     public static func reloading(monotonicMicroseconds: UInt64) {
         notify("RELOADING=1\nMONOTONIC_USEC=\(monotonicMicroseconds)")
     }

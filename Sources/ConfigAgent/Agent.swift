@@ -100,6 +100,15 @@ public final class Agent: Sendable {
     /// Stops waiting for a document.
     public func leave(_ ticket: Fetcher.Flights.Ticket) { fetcher.leave(ticket) }
 
+    /// A way to ask each of the agent's threads for a sign of life: the closure given is run there.
+    ///
+    /// The store is not among them: a disk that hangs is no reason to restart the agent.
+    public var lifeSigns: [(thread: String, ask: @Sendable (@escaping @Sendable () -> Void) -> Void)] {
+        let fetcher = fetcher
+        let pipeline = pipeline
+        return [("agent-fetch", { fetcher.ask($0) }), ("agent-pipeline", { pipeline.ask($0) })]
+    }
+
     // MARK: Facts
 
     public var sourceFacts: [SourceName: SourceFacts] { fetcher.facts }

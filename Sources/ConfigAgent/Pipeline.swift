@@ -7,16 +7,26 @@ internal import Synchronization
 final class Pipeline: Sendable {
     typealias Flight = Fetcher.Flights.Flight
 
+    private enum Work: Sendable {
+        case result(Flight, FetchResult)
+        case answer(@Sendable () -> Void)
+    }
+
     /// Bounded: a source has one flight at a time, so at most one result of each waits here (and one that was
-    /// abandoned).
-    private let inbox = Mutex("pipeline.inbox", [(Flight, FetchResult)]())
+    /// abandoned), and at most one question.
+    private let inbox = Mutex("pipeline.inbox", [Work]())
     private let isStopping = Atomic<Bool>(false)
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("pipeline.thread", nil)
 
     /// Takes over the result of a flight. Never waits for the thread.
-    func submit(_ flight: Flight, _ result: FetchResult) {
-        inbox.withLock { $0.append((flight, result)) }
+    func submit(_ flight: Flight, _ result: FetchResult) { submit(.result(flight, result)) }
+
+    /// Has `answer` run on the pipeline's thread when it gets round to it.
+    func ask(_ answer: @escaping @Sendable () -> Void) { submit(.answer(answer)) }
+
+    private func submit(_ work: Work) {
+        inbox.withLock { $0.append(work) }
         signal.raise()
     }
 
@@ -26,11 +36,16 @@ final class Pipeline: Sendable {
         let started = NamedThread("agent-pipeline") {
             while !self.isStopping.load(ordering: .acquiring) {
                 _ = self.signal.wait(until: nil)
-                let results = self.inbox.withLock { inbox in
+                let waiting = self.inbox.withLock { inbox in
                     defer { inbox = [] }
                     return inbox
                 }
-                for (flight, result) in results { process(flight, result) }
+                for work in waiting {
+                    switch work {
+                    case .result(let flight, let result): process(flight, result)
+                    case .answer(let answer): answer()
+                    }
+                }
             }
         }
         thread.withLock { $0 = started }

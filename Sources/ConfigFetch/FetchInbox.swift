@@ -13,6 +13,8 @@ final class FetchInbox: Sendable {
         case cancel(Flight)
         /// The document of this flight has passed, or failed to pass, every stage.
         case finished(Flight, FlightOutcome)
+        /// Run this: a sign of life.
+        case answer(@Sendable () -> Void)
         case stop
     }
 

@@ -75,6 +75,7 @@ final class FetchLoop {
             case .begin(let flight, let notBefore): timers.insert(.begin(flight), due: notBefore)
             case .cancel(let flight): cancel(flight)
             case .finished(let flight, let outcome): finished(flight, outcome)
+            case .answer(let answer): answer()
             case .stop: return false
             }
         }

@@ -89,6 +89,9 @@ public final class Fetcher: Sendable {
         flights.land(flight, with: outcome)
     }
 
+    /// Has `answer` run on the fetch thread when it gets round to it.
+    public func ask(_ answer: @escaping @Sendable () -> Void) { inbox.post(.answer(answer)) }
+
     /// Records that what is in use of `source` comes from its stored copy.
     public func noteLastGood(_ source: SourceName, revision: SourceRevision) {
         board.update(source) {

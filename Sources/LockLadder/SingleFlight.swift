@@ -82,6 +82,24 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
         var waiters: [Waiter]
         /// Callers who came too late for `flight`: they get the next one.
         var rerun: [Waiter] = []
+
+        /// Takes in a waiter; says whether it shares work that another one caused, or `nil` when there is no room.
+        mutating func admit(_ waiter: Waiter, _ freshness: Freshness, limit: Int) -> Bool? {
+            guard waiters.count + rerun.count < limit else { return nil }
+            guard freshness == .requestedAfterNow, hasDeparted else {
+                waiters.append(waiter)
+                return true
+            }
+            rerun.append(waiter)
+            return rerun.count > 1
+        }
+
+        /// Takes out the waiter of this id, if it is here.
+        mutating func take(_ id: UInt64) -> Waiter? {
+            if let index = waiters.firstIndex(where: { $0.id == id }) { return waiters.remove(at: index) }
+            if let index = rerun.firstIndex(where: { $0.id == id }) { return rerun.remove(at: index) }
+            return nil
+        }
     }
 
     private struct State {
@@ -146,7 +164,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
         in state: inout State
     ) -> Result<(Ticket, Flight?), Refusal> {
         let waiter = Waiter(id: state.makeID(), deliver: deliver)
-        guard var entry = state.entries[key] else {
+        guard let index = state.entries.index(forKey: key) else {
             guard state.entries.count < limits.keys else {
                 state.statistics.refused += 1
                 return .failure(.tooManyKeys(limit: limits.keys))
@@ -155,18 +173,11 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
             state.statistics.calls += 1
             return .success((Ticket(key: key, waiter: waiter.id, isFolded: false), flight))
         }
-        guard entry.waiters.count + entry.rerun.count < limits.callers else {
+        // In place: a copy of the entry would copy all its waiters, at every call.
+        guard let isFolded = state.entries.values[index].admit(waiter, freshness, limit: limits.callers) else {
             state.statistics.refused += 1
             return .failure(.tooManyCallers(limit: limits.callers))
         }
-        var isFolded = true
-        if freshness == .requestedAfterNow, entry.hasDeparted {
-            isFolded = !entry.rerun.isEmpty
-            entry.rerun.append(waiter)
-        } else {
-            entry.waiters.append(waiter)
-        }
-        state.entries[key] = entry
         state.statistics.calls += 1
         if isFolded { state.statistics.folded += 1 }
         return .success((Ticket(key: key, waiter: waiter.id, isFolded: isFolded), nil))
@@ -209,22 +220,21 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
 
     /// Stops waiting. The call will not be answered any more unless the answer is already on its way.
     public func leave(_ ticket: Ticket) {
-        let (abandoned, next) = state.withLock { state -> (Flight?, Flight?) in
-            guard var entry = state.entries[ticket.key] else { return (nil, nil) }
-            entry.waiters.removeAll { $0.id == ticket.waiter }
-            entry.rerun.removeAll { $0.id == ticket.waiter }
-            guard entry.waiters.isEmpty else {
-                state.entries[ticket.key] = entry
-                return (nil, nil)
-            }
-            state.entries[ticket.key] = nil
+        let (left, abandoned, next) = state.withLock { state -> (Waiter?, Flight?, Flight?) in
+            guard let index = state.entries.index(forKey: ticket.key) else { return (nil, nil, nil) }
+            let left = state.entries.values[index].take(ticket.waiter)
+            guard state.entries.values[index].waiters.isEmpty else { return (left, nil, nil) }
+            let entry = state.entries.remove(at: index).value
             state.statistics.inFlight -= 1
             state.statistics.abandoned += 1
             let next = entry.rerun.isEmpty ? nil : Self.takeOff(ticket.key, with: entry.rerun, in: &state)
-            return (entry.flight, next)
+            return (left, entry.flight, next)
         }
-        if let abandoned { cancel(abandoned) }
-        if let next { begin(next, .shared) }
+        // Outside the lock: what the closure of `left` holds ends with somebody else's code.
+        withExtendedLifetime(left) {
+            if let abandoned { cancel(abandoned) }
+            if let next { begin(next, .shared) }
+        }
     }
 
     public var statistics: Statistics { state.withLock { $0.statistics } }

@@ -73,8 +73,21 @@ enum Daemon {
     private static func serve(_ agent: Agent, _ server: ControlServer, _ loop: SignalLoop, _ journal: Journal) {
         var isReady = false
         var lastStatus = ""
+        var watchdog = ServiceManager.watchdogNanoseconds.map { interval in
+            Watchdog((agent.lifeSigns + server.lifeSigns).map { Pulse($0, ask: $1) }, intervalNanoseconds: interval)
+        }
         while true {
             let event = loop.next()
+            if case .starving(let threads) = watchdog?.turn(at: .now, ping: ServiceManager.feedWatchdog) {
+                journal.log(
+                    JournalRecord(
+                        .error,
+                        nil,
+                        "no sign of life from \(threads.joined(separator: ", ")): systemd's watchdog is not fed",
+                        [("AGENT_EVENT", "watchdog_starving")]
+                    )
+                )
+            }
             if event == .terminate { break }
             if event == .hangUp { hangUp(agent, journal) }
             let generation = agent.publisher.generation

@@ -1,12 +1,11 @@
-import AgentTelemetry
 import ConfigAgent
 import ConfigPublish
 import ConfigSnapshot
 import Foundation
-import LockLadder
 import Testing
 
 @testable import AgentTelemetry
+@testable import LockLadder
 @testable import agentd
 
 @Suite("The message catalog")
@@ -17,9 +16,11 @@ struct CatalogTests {
 
         /// What stands between two `@`.
         var fields: Set<String> {
-            Set(text.split(separator: "@").map(String.init).filter { part in
-                part.hasPrefix("AGENT_") && part.utf8.allSatisfy { $0 == 0x5F || (0x41...0x5A).contains($0) }
-            })
+            Set(
+                text.split(separator: "@").map(String.init).filter { part in
+                    part.hasPrefix("AGENT_") && part.utf8.allSatisfy { $0 == 0x5F || (0x41...0x5A).contains($0) }
+                }
+            )
         }
     }
 

@@ -17,8 +17,9 @@ struct PrometheusTests {
 
     /// Reads the text form back, strictly.
     private func parse(_ text: String) throws -> [Sample] {
-        try text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
-            var rest = Substring(line)
+        // By scalars: a carriage return and a line feed are two of them, but one character.
+        try text.unicodeScalars.split(separator: "\n").map(Substring.init).filter { !$0.hasPrefix("#") }.map { line in
+            var rest = line
             let name = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == ":" }
             rest = rest.dropFirst(name.count)
             var labels: [String: String] = [:]
@@ -83,9 +84,13 @@ struct PrometheusTests {
         #expect(try parse(text.text).count == 6)
     }
 
-    @Test("Whatever a label holds, it can be read back", arguments: [
-        "", "plain", "a\"b", "a\\b", "a\nb", "a\\nb", "\\", "\"", "é{}=,", "a\r\nb", "\"\u{301}", "\\\u{301}", "\u{1F600}",
-    ])
+    @Test(
+        "Whatever a label holds, it can be read back",
+        arguments: [
+            "", "plain", "a\"b", "a\\b", "a\nb", "a\\nb", "\\", "\"", "é{}=,", "a\r\nb", "\"\u{301}", "\\\u{301}",
+            "\u{1F600}",
+        ]
+    )
     func escaping(value: String) throws {
         var text = PrometheusText()
         text.sample("a", [("first", value), ("second", "x")], UInt64(7))
@@ -107,7 +112,11 @@ struct PrometheusTests {
             sum: 12.5
         )
         let samples = try parse(text.text)
-        #expect(samples.map(\.name) == Array(repeating: "wait_seconds_bucket", count: 4) + ["wait_seconds_sum", "wait_seconds_count"])
+        #expect(
+            samples.map(\.name) == Array(repeating: "wait_seconds_bucket", count: 4) + [
+                "wait_seconds_sum", "wait_seconds_count",
+            ]
+        )
         #expect(samples.map(\.value) == [1, 1, 5, 8, 12.5, 8])
         #expect(samples.prefix(3).compactMap { $0.labels["le"].flatMap(Double.init) } == [0.000001, 0.001, 2])
         #expect(samples[3].labels == ["lock": "a.b", "le": "+Inf"])

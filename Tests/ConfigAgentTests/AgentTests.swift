@@ -99,11 +99,15 @@ struct AgentTests {
 
     // MARK: Documents that do not get through
 
-    @Test("Whatever is wrong, the last good document stays, and the stage that stopped it is named", arguments: [
-        ("", "verify empty"), (" \n", "decode empty"), ("{\"a\":1", "decode syntax"), ("[1]", "decode not_an_object"),
-        ("{\"a\":1,\"a\":2}", "decode duplicate_key"), ("<html></html>", "decode syntax"),
-        ("{\"a\":\"0123456789\"}", "fetch too_large"),
-    ])
+    @Test(
+        "Whatever is wrong, the last good document stays, and the stage that stopped it is named",
+        arguments: [
+            ("", "verify empty"), (" \n", "decode empty"), ("{\"a\":1", "decode syntax"),
+            ("[1]", "decode not_an_object"),
+            ("{\"a\":1,\"a\":2}", "decode duplicate_key"), ("<html></html>", "decode syntax"),
+            ("{\"a\":\"0123456789\"}", "fetch too_large"),
+        ]
+    )
     func badDocument(text: String, failure: String) throws {
         try directory.write("base", #"{"a":1}"#)
         let small = source("base", url: url("base")) { $0.maxBytes = 16 }

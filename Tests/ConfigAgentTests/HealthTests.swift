@@ -11,7 +11,12 @@ struct HealthTests {
     private static let timeout = StageFailure(.fetch, "timeout", "too slow")
 
     private static func facts(_ name: String, _ change: (inout SourceFacts) -> Void = { _ in }) -> SourceFacts {
-        var spec = SourceSpec(name: sourceName(name), kind: .http, url: "http://a.example/", poll: second...(2 * second))
+        var spec = SourceSpec(
+            name: sourceName(name),
+            kind: .http,
+            url: "http://a.example/",
+            poll: second...(2 * second)
+        )
         spec.timeoutMilliseconds = 1_000
         var facts = SourceFacts(spec: spec)
         facts.revision = SourceRevision(
@@ -196,9 +201,12 @@ struct HealthTests {
     }
 
     @Test func messages() {
-        let missing = Self.judge(firstSnapshotAt: nil, [
-            Self.facts("b") { $0.revision = nil }, Self.facts("c"), Self.facts("a") { $0.revision = nil },
-        ])
+        let missing = Self.judge(
+            firstSnapshotAt: nil,
+            [
+                Self.facts("b") { $0.revision = nil }, Self.facts("c"), Self.facts("a") { $0.revision = nil },
+            ]
+        )
         #expect(missing.reasons.first?.message.hasSuffix("from a, b") == true)
         let failing = Self.judge([
             Self.facts("a") {

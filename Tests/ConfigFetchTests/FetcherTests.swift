@@ -176,7 +176,9 @@ struct FetcherTests {
         let harness = try Harness(specs)
         try harness.start()
         let codes = Dictionary(uniqueKeysWithValues: harness.received.map { ($0.source.text, $0.result.failure?.code) })
-        #expect(codes == ["directory": "cannot_read", "none": "cannot_read", "host": "cannot_read", "large": "too_large"])
+        #expect(
+            codes == ["directory": "cannot_read", "none": "cannot_read", "host": "cannot_read", "large": "too_large"]
+        )
     }
 
     @Test func manySources() throws {

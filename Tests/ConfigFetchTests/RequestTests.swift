@@ -43,9 +43,12 @@ struct URLTests {
         #expect(SourceSpec(name: sourceName("a"), kind: .https, url: url, poll: 1...1).redactedURL == shown)
     }
 
-    @Test("Only what stands before the host is a user", arguments: [
-        "https://host.example/@team/app.json", "https://host.example/a@b", "file:///etc/agent@1.json",
-    ])
+    @Test(
+        "Only what stands before the host is a user",
+        arguments: [
+            "https://host.example/@team/app.json", "https://host.example/a@b", "file:///etc/agent@1.json",
+        ]
+    )
     func atSignInPath(url: String) {
         #expect(SourceSpec(name: sourceName("a"), kind: .https, url: url, poll: 1...1).redactedURL == url)
     }
@@ -83,7 +86,12 @@ struct RequestTests {
     }
 
     @Test func ownOrigin() {
-        let request = RequestBuilder.request(for: https(), url: "https://a.example/y", isOwnOrigin: true, validators: .none)
+        let request = RequestBuilder.request(
+            for: https(),
+            url: "https://a.example/y",
+            isOwnOrigin: true,
+            validators: .none
+        )
         #expect(request.url == "https://a.example/y")
         #expect(values("authorization", in: request) == ["Bearer secret"])
         #expect(values("x-team", in: request) == ["blue"])
@@ -162,7 +170,12 @@ struct RequestTests {
 
     @Test func filesHaveNoHeaders() {
         let one = spec("a", .file, "file:///x") { $0.headers = [("Authorization", "x")] }
-        let request = RequestBuilder.request(for: one, url: one.url, isOwnOrigin: true, validators: Validators(etag: "x"))
+        let request = RequestBuilder.request(
+            for: one,
+            url: one.url,
+            isOwnOrigin: true,
+            validators: Validators(etag: "x")
+        )
         #expect(request.headers.isEmpty)
     }
 }

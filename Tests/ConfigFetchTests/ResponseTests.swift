@@ -100,10 +100,13 @@ struct ResponseTests {
         #expect(failure.message.contains("\(status)"))
     }
 
-    @Test(arguments: [
-        ("120", 120 * second), ("0", 0), ("99999999999999999", UInt64.max), ("soon", nil), ("-5", nil), ("1.5", nil),
-        ("Sun, 22 Nov 2026 00:00:00 GMT", nil), ("99999999999999999999999999", nil),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("120", 120 * second), ("0", 0), ("99999999999999999", UInt64.max), ("soon", nil), ("-5", nil),
+            ("1.5", nil),
+            ("Sun, 22 Nov 2026 00:00:00 GMT", nil), ("99999999999999999999999999", nil),
+        ] as [(String, UInt64?)]
+    )
     func retryAfter(text: String, expected: UInt64?) throws {
         let result = try result(.http(503, headers: ["Retry-After": text]))
         #expect(result.failure?.code == "http_status")

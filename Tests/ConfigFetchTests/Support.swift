@@ -113,7 +113,9 @@ final class Harness: Sendable {
     /// Starts, and waits until every source was polled and the result finished.
     func start(validators: [SourceName: Validators] = [:]) throws {
         guard fetcher.start(validators: validators) else { throw POSIXError(.EAGAIN) }
-        try waitUntil("every source was polled") { fetcher.statistics.inFlight == 0 && received.count >= fetcher.specs.count }
+        try waitUntil("every source was polled") {
+            fetcher.statistics.inFlight == 0 && received.count >= fetcher.specs.count
+        }
     }
 
     static let acceptAll: Judge = { result in

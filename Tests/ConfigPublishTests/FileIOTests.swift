@@ -10,7 +10,9 @@ struct FileIOTests {
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted() }
+    private func names() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+    }
 
     private func mode(_ name: String) -> mode_t {
         var status = stat()

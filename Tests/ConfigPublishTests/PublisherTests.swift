@@ -42,12 +42,15 @@ struct PublisherTests {
 
 @Suite("The digest of content")
 struct ContentDigestTests {
-    @Test("Documents that mean the same have the same digest", arguments: [
-        ("{\n  \"b\" : { \"c\" : [ 1, 2 ] },\n \"a\":\"x\" }", DocumentFormat.json),
-        (#"{"a":"\u0078","b":{"c":[1,2]}}"#, .json),
-        ("b:\n  c: [1, 2]\na: x\n", .yaml),
-        ("a: \"x\"\nb: {c: [1,   2]}\n", .yaml),
-    ])
+    @Test(
+        "Documents that mean the same have the same digest",
+        arguments: [
+            ("{\n  \"b\" : { \"c\" : [ 1, 2 ] },\n \"a\":\"x\" }", DocumentFormat.json),
+            (#"{"a":"\u0078","b":{"c":[1,2]}}"#, .json),
+            ("b:\n  c: [1, 2]\na: x\n", .yaml),
+            ("a: \"x\"\nb: {c: [1,   2]}\n", .yaml),
+        ]
+    )
     func equal(text: String, format: DocumentFormat) throws {
         #expect(try table(text, format).contentDigest == table(#"{"a":"x","b":{"c":[1,2]}}"#).contentDigest)
     }

@@ -27,6 +27,7 @@ struct StoreTests {
         let bytes = Array(body.utf8)
         return StoredDocument(
             source: sourceName(source),
+            location: "here",
             body: bytes,
             format: .json,
             validators: Validators(etag: "\"\(body.count)\""),

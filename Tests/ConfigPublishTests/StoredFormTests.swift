@@ -22,6 +22,7 @@ struct StoredFormTests {
         let verified = try Verifier(maxBytes: .max).verify(fetched, now: { 0 })
         return StoredDocument(
             source: sourceName("base"),
+            location: StoredDocument.location(url: "http://a.example/x", unixSocket: nil),
             body: bytes,
             format: format,
             validators: validators,
@@ -35,6 +36,7 @@ struct StoredFormTests {
 
     private func expectSame(_ left: StoredDocument, _ right: StoredDocument) {
         #expect(left.source == right.source)
+        #expect(left.location == right.location)
         #expect(left.body == right.body)
         #expect(left.format == right.format)
         #expect(left.validators == right.validators)
@@ -81,6 +83,19 @@ struct StoredFormTests {
         }
     }
 
+    @Test("A place is told from every other one, and not by its name")
+    func locations() {
+        let places = [
+            StoredDocument.location(url: "http://a.example/x", unixSocket: nil),
+            StoredDocument.location(url: "http://a.example/y", unixSocket: nil),
+            StoredDocument.location(url: "http://a.example/x", unixSocket: "/run/a.sock"),
+            StoredDocument.location(url: "http://a.example/x", unixSocket: "/run/b.sock"),
+        ]
+        #expect(Set(places).count == places.count)
+        #expect(places.allSatisfy { !$0.contains("example") && $0.count == 64 })
+        #expect(StoredDocument.location(url: "http://a.example/x", unixSocket: nil) == places[0])
+    }
+
     @Test func otherSource() throws {
         #expect(throws: StoredDocumentFault.incomplete("source")) {
             try StoredForm.decode(bytes(try document()), of: sourceName("other"))
@@ -107,9 +122,12 @@ struct StoredFormTests {
         }
     }
 
-    @Test("A right checksum over a lacking header is still no stored document", arguments: [
-        "source", "format", "digest", "fetched-at", "generation", "length",
-    ])
+    @Test(
+        "A right checksum over a lacking header is still no stored document",
+        arguments: [
+            "source", "location", "format", "digest", "fetched-at", "generation", "length",
+        ]
+    )
     func incomplete(field: String) throws {
         let original = try document()
         let header = try #require(String(validating: StoredForm.encode(original)[0], as: UTF8.self))
@@ -117,7 +135,13 @@ struct StoredFormTests {
         let lacking = lines.filter { !$0.hasPrefix("\(field):") }.joined(separator: "\n")
         let content = Array(lacking.utf8) + original.body
         let checked = try Verifier(maxBytes: .max).verify(
-            FetchedDocument(source: sourceName("x"), body: content, validators: .none, contentType: nil, trace: Trace()),
+            FetchedDocument(
+                source: sourceName("x"),
+                body: content,
+                validators: .none,
+                contentType: nil,
+                trace: Trace()
+            ),
             now: { 0 }
         )
         let file = Array("\(StoredForm.signature)\n\(checked.digest.hex)\n".utf8) + content

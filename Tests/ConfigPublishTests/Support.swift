@@ -11,7 +11,9 @@ func sourceName(_ text: String) -> SourceName {
 
 /// A digest whose bytes are all the same.
 func digest(_ byte: UInt8) -> ContentDigest {
-    guard let digest = ContentDigest(bytes: [UInt8](repeating: byte, count: 32)) else { preconditionFailure("32 bytes") }
+    guard let digest = ContentDigest(bytes: [UInt8](repeating: byte, count: 32)) else {
+        preconditionFailure("32 bytes")
+    }
     return digest
 }
 

@@ -73,7 +73,9 @@ struct EncodingTests {
         #expect(try encoded(["Content-Encoding: gzip"], Gzip.stored(body) + garbage).failure != nil)
     }
 
-    @Test(arguments: [["gzip, gzip"], ["gzip", "gzip"], ["br"], ["deflate"], ["gzip", "br"], ["br", "identity"], ["*"]])
+    @Test(arguments: [
+        ["gzip, gzip"], ["gzip", "gzip"], ["br"], ["deflate"], ["gzip", "br"], ["br", "identity"], ["*"],
+    ])
     func unknown(names: [String]) throws {
         let result = try encoded(names.map { "Content-Encoding: \($0)" }, Gzip.stored(Gzip.stored(body)))
         #expect(result.kind == .encoding)
@@ -87,9 +89,12 @@ struct EncodingTests {
         #expect(try exchange([.send(start)] + steps + [.text("0\r\n\r\n")]).body == body)
     }
 
-    @Test("Bodies that are thrown away are not unpacked, so they cannot be cut off", arguments: [
-        "404 Not Found", "503 Service Unavailable", "302 Found",
-    ])
+    @Test(
+        "Bodies that are thrown away are not unpacked, so they cannot be cut off",
+        arguments: [
+            "404 Not Found", "503 Service Unavailable", "302 Found",
+        ]
+    )
     func discarded(status: String) throws {
         let answer = response(status, ["Content-Encoding: gzip", "Location: /b"], body: Gzip.stored(body))
         let result = try exchange([.send(answer)])

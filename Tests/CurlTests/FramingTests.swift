@@ -72,7 +72,9 @@ struct FramingTests {
 
     @Test("What follows the body is ignored, and the connection is not used again")
     func bytesBeyondLength() throws {
-        let server = try RawServer([.send(response(body: body) + Array("HTTP/1.1 500 Smuggled\r\n\r\n".utf8)), .receive])
+        let server = try RawServer([
+            .send(response(body: body) + Array("HTTP/1.1 500 Smuggled\r\n\r\n".utf8)), .receive,
+        ])
         defer { server.stop() }
         let multi = try #require(CurlMulti())
         for _ in 0..<2 {

@@ -10,7 +10,9 @@ struct LimitTests {
     @Test("As many bytes as are allowed, and one more", arguments: [1, 4_096, 70_000])
     func exactLimit(limit: Int) throws {
         let largest = Array(plain.prefix(limit))
-        for body in [response(body: largest), response("200 OK", ["Content-Encoding: gzip"], body: Gzip.stored(largest))] {
+        for body in [
+            response(body: largest), response("200 OK", ["Content-Encoding: gzip"], body: Gzip.stored(largest)),
+        ] {
             let taken = try exchange([.send(body)]) { $0.maxBodyBytes = limit }
             #expect(taken.failure == nil)
             #expect(taken.body == largest)

@@ -11,7 +11,9 @@ struct TransferTests {
         let server = try RawServer(answer: response(body: body))
         defer { server.stop() }
         let result = try perform(
-            request(server.url("/a/b?c=d")) { $0.headers = [("X-One", "1"), ("X-Empty", ""), ("Accept", "text/plain")] }
+            request(server.url("/a/b?c=d")) {
+                $0.headers = [("X-One", "1"), ("X-Empty", ""), ("Accept", "text/plain")]
+            }
         )
         #expect(result.failure == nil)
         let lines = try #require(server.requests.first).components(separatedBy: "\r\n")

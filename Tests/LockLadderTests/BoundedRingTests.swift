@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func keepsNoReferenceToWhatWasTakenRefusedOrLeftBehind() {
-        let live = Count()
+        let live = LooseCount()
         do {
             let ring = BoundedRing<Counted>(capacity: 4)
             for number in 0..<4 { #expect(ring.push(Counted(number, in: live))) }
@@ -53,7 +53,7 @@ import Testing
         let check: Int
         let content: Counted
 
-        init(producer: Int, sequence: Int, live: Count) {
+        init(producer: Int, sequence: Int, live: LooseCount) {
             self.producer = producer
             self.sequence = sequence
             check = producer &* 7_919 ^ sequence
@@ -68,7 +68,7 @@ import Testing
     func losesAndDoublesNothing(capacity: Int) throws {
         let producers = 7
         let attempts = 4_000
-        let live = Count()
+        let live = LooseCount()
         let accepted = Plain<[Int: [Int]]>([:])
         let finished = Count()
         let received = Plain<[Int: [Int]]>([:])

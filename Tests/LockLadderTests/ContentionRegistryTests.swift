@@ -39,7 +39,7 @@ import Testing
 
     @Test func knowsTheLocksInsideOtherTypes() {
         do {
-            let cell = SnapshotCell("test.registry.cell", Counted(1, in: Count()))
+            let cell = SnapshotCell("test.registry.cell", Counted(1, in: LooseCount()))
             cell.reclaim()
             #expect(probes(named: "test.registry.cell").count == 1)
         }
@@ -59,7 +59,7 @@ import Testing
     @Test func takesOneObserverAndNoSecond() throws {
         #expect(ContentionHook.shared.isInstalled)
         let told = Count()
-        let live = Count()
+        let live = LooseCount()
         do {
             let kept = Counted(1, in: live)
             let isTaken = ContentionRegistry.shared.observe { _ in

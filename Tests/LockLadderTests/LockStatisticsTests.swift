@@ -223,6 +223,43 @@ import Testing
         #expect(figures.holdMaxNanoseconds <= longest)
     }
 
+    /// Nor is it one hold when one thread comes back for the lock again and again before the sleeper is awake.
+    @Test func takeTheHoldsOfOneWhoComesBackForNoLongHold() throws {
+        let guarded = Guarded(Mutex("test.figures.back", 0))
+        let waiter = Plain<UInt32>(0)
+        let longest = Plain<UInt64>(0)
+        let findings = Findings()
+        let isHeld = Count()
+        try onThreads(2) { index in
+            if index == 1 {
+                findings.expect(eventually { isHeld.now == 1 }, "nobody holds the lock")
+                waiter.change { $0 = CurrentThread.id }
+                let called = MonotonicTime.now
+                guarded.lock.withLock { $0 += 1 }
+                // Its own hold was shorter than this.
+                let back = MonotonicTime.now.nanoseconds(since: called)
+                longest.change { $0 = max($0, min(back, 1_000_000)) }
+                return
+            }
+            for round in 0..<8 {
+                let called = MonotonicTime.now
+                guarded.lock.withLock { _ in
+                    isHeld.add(round == 0 ? 1 : 0)
+                    if round == 0 {
+                        findings.expect(eventually { Kernel.sleepsForMutex(waiter.now) }, "nobody sleeps")
+                    }
+                    let end = MonotonicTime.now.advanced(byNanoseconds: 5_000_000)
+                    while MonotonicTime.now < end {}
+                }
+                let held = MonotonicTime.now.nanoseconds(since: called)
+                longest.change { $0 = max($0, held) }
+            }
+        }
+        #expect(findings.all == [])
+        #expect(guarded.lock.statistics.holdMaxNanoseconds >= 5_000_000)
+        #expect(guarded.lock.statistics.holdMaxNanoseconds <= longest.now)
+    }
+
     /// What the figures were when the last holder looked.
     private struct Seen {
         var acquisitions: UInt64 = 0

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct LoopReaderTests {
     @Test func showsTheSameObjectInsideARead() {
-        let live = Count()
+        let live = LooseCount()
         let cell = SnapshotCell("test.loop.nested", Versioned(0, in: live))
         let reader = LoopReader(cell)
         reader.withSnapshot { outer in
@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func doesNotMoveOnOrLetGoInsideARead() {
-        let live = Count()
+        let live = LooseCount()
         let cell = SnapshotCell("test.loop.inside", Versioned(0, in: live))
         let reader = LoopReader(cell)
         reader.withSnapshot { object in
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func movesOnWhenRefreshed() {
-        let live = Count()
+        let live = LooseCount()
         let cell = SnapshotCell("test.loop.refresh", Versioned(0, in: live))
         let reader = LoopReader(cell)
         reader.withSnapshot { _ in }
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func pinsNothingWhenParkedOrGone() {
-        let live = Count()
+        let live = LooseCount()
         let cell = SnapshotCell("test.loop.park", Versioned(0, in: live))
         do {
             let reader = LoopReader(cell)
@@ -74,7 +74,7 @@ import Testing
     private struct Refused: Error {}
 
     @Test func isOutOfTheReadWhenTheBodyThrows() {
-        let cell = SnapshotCell("test.loop.throwing", Versioned(0, in: Count()))
+        let cell = SnapshotCell("test.loop.throwing", Versioned(0, in: LooseCount()))
         let reader = LoopReader(cell)
         do throws(Refused) {
             try reader.withSnapshot { _ throws(Refused) in
@@ -82,12 +82,12 @@ import Testing
             }
             Issue.record("the error got lost")
         } catch {}
-        cell.publish(Versioned(1, in: Count()))
+        cell.publish(Versioned(1, in: LooseCount()))
         #expect(reader.withSnapshot { $0.version } == 1, "a read that threw is still open")
     }
 
     @Test func showsEightLoopsWholeVersionsInOrder() throws {
-        let live = Count()
+        let live = LooseCount()
         let changed = Count()
         do {
             let cell = SnapshotCell("test.loop.eight", Versioned(0, in: live))

@@ -21,7 +21,7 @@ final class Guarded<Value: ~Copyable>: Sendable {
         let rounds = 10_000
         let guarded = Guarded(Mutex("test.mutex.exclusion", Ledger()))
         let inside = LooseCount()
-        let reference = Plain(0)
+        let reference = LooseCount()
         let findings = Findings()
         try onThreads(8) { index in
             for _ in 0..<rounds {
@@ -33,7 +33,7 @@ final class Guarded<Value: ~Copyable>: Sendable {
                     ledger.right += 1
                     inside.add(-1)
                 }
-                reference.change { $0 += 1 }
+                reference.add(1)
             }
         }
         #expect(findings.all == [])

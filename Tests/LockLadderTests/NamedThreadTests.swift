@@ -9,14 +9,18 @@ import Testing
         String(Kernel.read("/proc/self/task/\(CurrentThread.id)/comm").dropLast())
     }
 
-    @Test(arguments: [("agent-fetch", "agent-fetch"), ("fifteen-bytes-x", "fifteen-bytes-x"),
-        ("sixteen-bytes-xy", "sixteen-bytes-x"), ("", "")])
+    @Test(arguments: [
+        ("agent-fetch", "agent-fetch"), ("fifteen-bytes-x", "fifteen-bytes-x"),
+        ("sixteen-bytes-xy", "sixteen-bytes-x"), ("", ""),
+    ])
     func bearsItsName(name: String, kept: String) throws {
         let seen = Plain<String?>(nil)
-        let thread = try #require(NamedThread(name) {
-            let name = Self.nameOfThisThread()
-            seen.change { $0 = name }
-        })
+        let thread = try #require(
+            NamedThread(name) {
+                let name = Self.nameOfThisThread()
+                seen.change { $0 = name }
+            }
+        )
         #expect(thread.join(until: soon()))
         #expect(seen.now == kept)
     }
@@ -36,9 +40,10 @@ import Testing
     @Test func showsTheJoinerWhatTheBodyWrote() throws {
         for round in 0..<200 {
             let note = Note()
-            let thread = try #require(NamedThread("test-note") { note.text = "round \(round), written by another thread" })
+            let text = "round \(round), written by another thread"
+            let thread = try #require(NamedThread("test-note") { note.text = text })
             #expect(thread.join(until: soon()))
-            #expect(note.text == "round \(round), written by another thread")
+            #expect(note.text == text)
         }
     }
 
@@ -52,7 +57,7 @@ import Testing
     }
 
     @Test func goesOnByItselfWhenNobodyHoldsIt() {
-        let live = Count()
+        let live = LooseCount()
         let gate = WakeSignal()
         do {
             let kept = Counted(1, in: live)

@@ -78,7 +78,7 @@ private final class CopyOfTheCell: Sendable {
     /// One thread, the worst schedule: a publication before the announcement, and one during the read.
     @Test(arguments: CopyOfTheCell.Fault.allCases)
     private func catchesEveryFaultInTheWorstSchedule(fault: CopyOfTheCell.Fault) {
-        let live = Count()
+        let live = LooseCount()
         let copy = CopyOfTheCell(Versioned(1, in: live), readers: 1, fault: fault)
         var findings: [String] = []
         var watch = Watch()
@@ -93,7 +93,7 @@ private final class CopyOfTheCell: Sendable {
 
     /// The stress test of the cell, run on a copy in a process of its own: it ends with 3 when it found something.
     private static func stress(_ fault: CopyOfTheCell.Fault) -> Int32 {
-        let live = Count()
+        let live = LooseCount()
         let copy = CopyOfTheCell(Versioned(0, in: live), readers: 8, fault: fault)
         let slots = Count()
         let publication = Publication(
@@ -120,12 +120,16 @@ private final class CopyOfTheCell: Sendable {
     }
 
     @Test func catchesUnderLoadThatReadersAreNotLookedAt() async {
-        let result = await #expect(processExitsWith: .failure) { exit(NegativeControlTests.stress(.scanSkipped)) }
+        let result = await #expect(processExitsWith: .failure) {
+            exit(NegativeControlTests.stress(.scanSkipped))
+        }
         #expect(isCaught(result?.exitStatus))
     }
 
     @Test func catchesUnderLoadThatReadersDoNotAnnounce() async {
-        let result = await #expect(processExitsWith: .failure) { exit(NegativeControlTests.stress(.hazardNotAnnounced)) }
+        let result = await #expect(processExitsWith: .failure) {
+            exit(NegativeControlTests.stress(.hazardNotAnnounced))
+        }
         #expect(isCaught(result?.exitStatus))
     }
 }

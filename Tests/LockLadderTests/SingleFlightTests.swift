@@ -41,8 +41,13 @@ import Testing
     }
 
     private func figures(
-        calls: UInt64, folded: UInt64 = 0, flights: UInt64, failures: UInt64 = 0, abandoned: UInt64 = 0,
-        refused: UInt64 = 0, inFlight: Int = 0
+        calls: UInt64,
+        folded: UInt64 = 0,
+        flights: UInt64,
+        failures: UInt64 = 0,
+        abandoned: UInt64 = 0,
+        refused: UInt64 = 0,
+        inFlight: Int = 0
     ) -> Group.Statistics {
         var figures = Group.Statistics()
         figures.calls = calls
@@ -359,22 +364,26 @@ import Testing
         holder.change { $0 = group }
         let flights = Plain<[Group.Flight]>([])
         let landing = Group(
-            "test.flight.landing", begin: { flight, _ in flights.change { $0.append(flight) } }, cancel: { _ in },
+            "test.flight.landing",
+            begin: { flight, _ in flights.change { $0.append(flight) } },
+            cancel: { _ in },
             isFailure: { _ in
                 enter("isFailure")
                 return false
             }
         )
-        #expect(returns {
-            guard let ticket = try? group.join("a", .shared, deliver: { _ in }) else { return }
-            group.leave(ticket)
-            _ = try? landing.join("a", .shared) { _ in
-                enter("deliver")
-                // Even the same key of the same group.
-                _ = try? landing.join("a", .shared) { _ in }
+        #expect(
+            returns {
+                guard let ticket = try? group.join("a", .shared, deliver: { _ in }) else { return }
+                group.leave(ticket)
+                _ = try? landing.join("a", .shared) { _ in
+                    enter("deliver")
+                    // Even the same key of the same group.
+                    _ = try? landing.join("a", .shared) { _ in }
+                }
+                landing.land(flights.now[0], with: 1)
             }
-            landing.land(flights.now[0], with: 1)
-        })
+        )
         #expect(calls.now == ["begin", "cancel", "isFailure", "deliver"])
         #expect(landing.statistics == figures(calls: 2, flights: 2, inFlight: 1))
         holder.change { $0 = nil }
@@ -410,7 +419,7 @@ import Testing
     }
 
     @Test func keepsNoClosureOfWhoWasAnsweredOrLeft() throws {
-        let live = Count()
+        let live = LooseCount()
         let airport = Airport("test.flight.closures")
         func join(_ freshness: Group.Freshness) throws -> Group.Ticket {
             let kept = Counted(1, in: live)

@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test func showsEightReadersWholeVersionsInOrder() throws {
-        let live = Count()
+        let live = LooseCount()
         do {
             let cell = SnapshotCell("test.cell.eight", Versioned(0, in: live))
             let traffic = try readWhilePublishing(Self.publication(cell), publications: 10_000, live: live)
@@ -36,11 +36,15 @@ import Testing
     }
 
     @Test func keepsTheOrderOfEachOfThreePublishers() throws {
-        let live = Count()
+        let live = LooseCount()
         do {
             let cell = SnapshotCell("test.cell.publishers", Versioned(0, in: live))
             let traffic = try readWhilePublishing(
-                Self.publication(cell), readers: 5, publishers: 3, publications: 2_000, live: live
+                Self.publication(cell),
+                readers: 5,
+                publishers: 3,
+                publications: 2_000,
+                live: live
             )
             #expect(traffic.findings == [])
             #expect(traffic.mostRetired <= 5 + 3)
@@ -50,7 +54,7 @@ import Testing
 
     /// Readers that are made, read a little, are parked and are dropped again: new slots while publishers scan.
     @Test func standsReadersThatComeAndGo() throws {
-        let live = Count()
+        let live = LooseCount()
         let findings = Findings()
         do {
             let cell = SnapshotCell("test.cell.churn", Versioned(0, in: live))
@@ -85,7 +89,7 @@ import Testing
     /// What a read returns is the object of a moment during the read: not older than what was published before it
     /// began, not newer than what was about to be when it ended. A plain lock keeps both bounds.
     @Test func agreesWithAPlainLockedCell() throws {
-        let live = Count()
+        let live = LooseCount()
         let findings = Findings()
         do {
             let cell = SnapshotCell("test.cell.reference", Versioned(0, in: live))
@@ -119,7 +123,7 @@ import Testing
     /// live, how many are retired.
     @Test(arguments: [1, 2, 3] as [UInt64])
     func freesExactlyWhatNobodyUses(seed: UInt64) {
-        let live = Count()
+        let live = LooseCount()
         var random = SplitMix(seed: seed)
         do {
             let cell = SnapshotCell("test.cell.model", Versioned(0, in: live))
@@ -153,7 +157,7 @@ import Testing
     }
 
     @Test func freesWhatIsRetiredWithoutFurtherPublication() {
-        let live = Count()
+        let live = LooseCount()
         let cell = SnapshotCell("test.cell.reclaim", Versioned(0, in: live))
         var reader = cell.makeReader()
         reader.withSnapshot { _ in }
@@ -168,7 +172,7 @@ import Testing
     }
 
     @Test func takesTheSameObjectAgain() {
-        let live = Count()
+        let live = LooseCount()
         do {
             let cell = SnapshotCell("test.cell.again", Versioned(0, in: live))
             var reader = cell.makeReader()

@@ -8,10 +8,10 @@ final class Versioned: Sendable {
     /// Which publisher made it, and which of that publisher's objects it is, counted from 1.
     let series: Int
     let version: Int
-    private let live: Count
+    private let live: LooseCount
     private nonisolated(unsafe) let words: UnsafeMutablePointer<UInt64>
 
-    init(_ version: Int, series: Int = 0, in live: Count) {
+    init(_ version: Int, series: Int = 0, in live: LooseCount) {
         self.series = series
         self.version = version
         self.live = live
@@ -98,12 +98,12 @@ func readWhilePublishing(
     readers: Int = 8,
     publishers: Int = 1,
     publications: Int,
-    live: Count
+    live: LooseCount
 ) throws -> Traffic {
     let findings = Findings()
     let traffic = Plain(Traffic())
     let publishing = Count(publishers)
-    let reads = (0..<readers).map { _ in Count() }
+    let reads = (0..<readers).map { _ in LooseCount() }
     try onThreads(readers + publishers) { index in
         if index < readers {
             let read = publication.makeReading()
@@ -115,19 +115,19 @@ func readWhilePublishing(
                     if let finding = watch.look(at: object, yielding: number % 16 == 0) { findings.note(finding) }
                 }
                 reads[index].add(1)
-            } while publishing.now > 0 && findings.all.isEmpty
+            } while publishing.now > 0 && findings.isEmpty
             traffic.change { [watch, number] in
                 $0.reads += number
                 $0.fewestChanges = min($0.fewestChanges, watch.changes)
             }
         } else {
             var mostRetired = 0
-            for version in 1...publications where findings.all.isEmpty {
+            for version in 1...publications where findings.isEmpty {
                 publication.publish(Versioned(version, series: index - readers, in: live))
                 mostRetired = max(mostRetired, publication.retiredCount())
                 if version % 50 == 0 {
                     let before = reads.map(\.now)
-                    let goOn = eventually { !findings.all.isEmpty || zip(reads, before).allSatisfy { $0.now > $1 + 1 } }
+                    let goOn = eventually { !findings.isEmpty || zip(reads, before).allSatisfy { $0.now > $1 + 1 } }
                     findings.expect(goOn, "the readers stand still")
                 }
             }

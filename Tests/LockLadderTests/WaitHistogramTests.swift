@@ -4,11 +4,13 @@ import Testing
 
 @Suite struct WaitHistogramTests {
     /// The bounds of the first buckets and of the last ones, as a person would write them down.
-    @Test(arguments: [
-        (0, 1_000), (1, 1_250), (2, 1_500), (3, 1_750), (4, 2_000), (5, 2_500), (6, 3_000), (7, 3_500), (8, 4_000),
-        (9, 5_000), (12, 8_000), (40, 1_024_000), (93, 10_485_760_000), (94, 12_582_912_000), (95, 14_680_064_000),
-        (96, 16_777_216_000),
-    ] as [(Int, UInt64)])
+    @Test(
+        arguments: [
+            (0, 1_000), (1, 1_250), (2, 1_500), (3, 1_750), (4, 2_000), (5, 2_500), (6, 3_000), (7, 3_500), (8, 4_000),
+            (9, 5_000), (12, 8_000), (40, 1_024_000), (93, 10_485_760_000), (94, 12_582_912_000), (95, 14_680_064_000),
+            (96, 16_777_216_000),
+        ] as [(Int, UInt64)]
+    )
     func hasTheBoundsOfTheTable(bucket: Int, bound: UInt64) {
         #expect(WaitHistogram.upperBoundNanoseconds(ofBucket: bucket) == bound)
         #expect(WaitHistogram.bucket(ofNanoseconds: bound) == bucket)

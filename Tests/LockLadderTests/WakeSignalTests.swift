@@ -50,10 +50,12 @@ import Testing
     func doesNotWaitForADeadlineLongPast(nanoseconds: UInt64) {
         let signal = WakeSignal()
         let answer = Plain<Bool?>(nil)
-        #expect(returns {
-            let raised = signal.wait(until: MonotonicTime(nanoseconds: nanoseconds))
-            answer.change { $0 = raised }
-        })
+        #expect(
+            returns {
+                let raised = signal.wait(until: MonotonicTime(nanoseconds: nanoseconds))
+                answer.change { $0 = raised }
+            }
+        )
         #expect(answer.now == false)
         signal.raise()
     }
