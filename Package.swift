@@ -133,6 +133,49 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "ConfigSnapshotTests", dependencies: ["ConfigSnapshot"], swiftSettings: strict),
+        .testTarget(
+            name: "AgentControlTests",
+            dependencies: [
+                "AgentAPI", "AgentControl", "AgentTelemetry", "ConfigAgent", "ConfigFetch", "ConfigPublish",
+                "ConfigSnapshot", "LockLadder", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        // agentd: its records are held against the catalog.
+        .testTarget(
+            name: "AgentTelemetryTests",
+            dependencies: ["AgentTelemetry", "ConfigAgent", "ConfigPublish", "ConfigSnapshot", "LockLadder", "agentd"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigAgentTests",
+            dependencies: [
+                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigFetchTests",
+            dependencies: ["ConfigFetch", "ConfigSnapshot", "Curl", "LockLadder", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigPublishTests",
+            dependencies: [
+                "ConfigDecode", "ConfigPublish", "ConfigSnapshot", "ConfigVerify", "LockLadder", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigVerifyTests",
+            dependencies: ["ConfigSnapshot", "ConfigVerify"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "CurlTests", dependencies: ["CCurl", "Curl"], swiftSettings: strict),
+        .testTarget(name: "LockLadderTests", dependencies: ["CLockLadder", "LockLadder"], swiftSettings: strict),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
 
         // The programs as their users meet them, with real servers and a real systemd. They find the programs beside

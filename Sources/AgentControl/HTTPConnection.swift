@@ -48,6 +48,11 @@ final class HTTPConnection: ChannelInboundHandler {
             bodyBytes = 0
         case .body(let bytes):
             bodyBytes += bytes.readableBytes
+            if bodyBytes > Self.maxBodyBytes, let head {
+                // Answered before its end: an endless body is not read to the end. What still comes is ignored.
+                self.head = nil
+                write(Self.tooLarge, to: head, close: true, context: context)
+            }
         case .end:
             guard let head else { return }
             self.head = nil
@@ -55,15 +60,13 @@ final class HTTPConnection: ChannelInboundHandler {
         }
     }
 
+    private static let tooLarge = LocalResponse.error(
+        .payloadTooLarge,
+        "body_too_large",
+        "the request's body is larger than \(maxBodyBytes) bytes; requests to the agent need none"
+    )
+
     private func respond(to head: HTTPRequestHead, context: ChannelHandlerContext) {
-        guard bodyBytes <= Self.maxBodyBytes else {
-            let tooLarge = LocalResponse.error(
-                .payloadTooLarge,
-                "body_too_large",
-                "the request's body has \(bodyBytes) bytes; at most \(Self.maxBodyBytes) are taken"
-            )
-            return write(tooLarge, to: head, close: true, context: context)
-        }
         guard let request = LocalRequest(head) else {
             let bad = LocalResponse.error(.badRequest, "bad_target", "the request's target is not a path")
             return write(bad, to: head, close: !head.isKeepAlive, context: context)

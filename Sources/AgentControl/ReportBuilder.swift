@@ -177,7 +177,8 @@ final class ReportBuilder: Sendable {
 
     /// Sources that nobody has confirmed for `seconds`.
     func sourcesOlder(thanSeconds seconds: Int) -> [SourceName] {
-        let limit = WallClock.nowNanoseconds - Int64(clamping: seconds) * 1_000_000_000
+        let (age, overflow) = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let limit = overflow ? 0 : max(0, WallClock.nowNanoseconds - age)
         let facts = agent.sourceFacts
         return agent.plan.sources.map(\.fetch.name).filter { (facts[$0]?.lastSuccessAt ?? .min) < limit }
     }

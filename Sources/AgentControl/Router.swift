@@ -45,11 +45,13 @@ struct Router {
     // MARK: config.sock
 
     private func config(_ request: LocalRequest) -> LocalAnswer {
-        guard request.path == Routes.config || request.path.hasPrefix(Routes.config + "/") else {
+        // By bytes: a key may begin with a mark that makes one character with the slash before it.
+        let path = request.path.utf8
+        guard path.elementsEqual(Routes.config.utf8) || path.starts(with: (Routes.config + "/").utf8) else {
             return .now(unknownPath(request))
         }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
-        let key = String(request.path.dropFirst(Routes.config.count + 1))
+        let key = String(decoding: path.dropFirst(Routes.config.utf8.count + 1), as: UTF8.self)
         let ifNoneMatch = request.headers.first(name: "If-None-Match")
         let worker = worker
         guard let wanted = request.query["max_age"] else {

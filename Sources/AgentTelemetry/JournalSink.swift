@@ -60,7 +60,7 @@ enum JournalSink: Sendable {
         let clock = "\(pad(Int(parts.tm_hour), 2)):\(pad(Int(parts.tm_min), 2)):\(pad(Int(parts.tm_sec), 2))"
         let milliseconds = pad(Int(time / 1_000_000 % 1_000), 3)
         let level = record.level.name + String(repeating: " ", count: 7 - record.level.name.count)
-        var text = "\(day) \(clock).\(milliseconds)Z \(level) \(record.message)"
+        var text = "\(day) \(clock).\(milliseconds)Z \(level) \(Self.oneLine(record.message))"
         // What the message says already, and what only journald can use, is left out.
         let shown = record.fields.filter { field in
             field.name.hasPrefix("AGENT_") && !["AGENT_EVENT", "AGENT_ERROR", "AGENT_STAGE"].contains(field.name)
@@ -69,6 +69,13 @@ enum JournalSink: Sendable {
             text += "  " + shown.map { "\($0.name)=\(Self.quoted($0.value))" }.joined(separator: " ")
         }
         return text + "\n"
+    }
+
+    /// A message stays one line and moves no cursor, whatever a source sent.
+    private static func oneLine(_ message: String) -> String {
+        message.unicodeScalars.reduce(into: "") { text, scalar in
+            text += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
+        }
     }
 
     /// One line stays one line, whatever a source sent.

@@ -61,12 +61,19 @@ struct LockReporter {
         var records: [JournalRecord] = []
         for figures in LockFigures.collect() {
             let now = figures.statistics
-            let before = last.updateValue(now, forKey: figures.name)
+            var before = last.updateValue(now, forKey: figures.name)
+            // A lock of this name is gone, and its figures with it: what is left is counted from the start.
+            if let old = before, Self.hasFallen(now, below: old) { before = nil }
             let contended = now.contended - (before?.contended ?? 0)
-            guard contended > 0, now.contended >= before?.contended ?? 0 else { continue }
+            guard contended > 0 else { continue }
             records.append(Self.record(figures, contended: contended, since: before, generation: generation))
         }
         return records
+    }
+
+    private static func hasFallen(_ now: LockStatistics, below old: LockStatistics) -> Bool {
+        now.contended < old.contended || now.acquisitions < old.acquisitions
+            || now.waitTotalNanoseconds < old.waitTotalNanoseconds
     }
 
     private static func record(

@@ -52,12 +52,13 @@ public struct PrometheusText {
 
     private static func escaped(_ value: String) -> String {
         var out = ""
-        for character in value {
-            switch character {
+        // By scalars: a character may hold more than the one that has to be escaped.
+        for scalar in value.unicodeScalars {
+            switch scalar {
             case "\\": out += "\\\\"
             case "\"": out += "\\\""
             case "\n": out += "\\n"
-            default: out.append(character)
+            default: out.unicodeScalars.append(scalar)
             }
         }
         return out

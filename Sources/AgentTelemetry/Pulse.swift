@@ -1,4 +1,4 @@
-internal import LockLadder
+public import LockLadder
 internal import Synchronization
 
 /// Whether a thread still gets round to its work: it is asked for a sign of life and watched for the answer.

@@ -93,10 +93,14 @@ static bool append_inflated(ccurl_sink *sink, char *data, size_t length) {
     return true;
 }
 
+static bool keeps_body(const ccurl_sink *sink) {
+    return sink->keep_all_bodies || sink->status == 200 || sink->status == 0;
+}
+
 static size_t take_body(char *data, size_t size, size_t count, void *context) {
     ccurl_sink *sink = context;
     size_t length = size * count;
-    if (!sink->keep_all_bodies && sink->status != 200 && sink->status != 0) {
+    if (!keeps_body(sink)) {
         sink->discarded_length += length;
         return sink->discarded_length > sink->header_limit ? 0 : length;
     }
@@ -121,6 +125,7 @@ static void note_encoding(ccurl_sink *sink, const char *value, size_t length) {
 
 static size_t take_header(char *data, size_t size, size_t count, void *context) {
     static const char encoding[] = "content-encoding:";
+    static const char content_length[] = "content-length:";
     ccurl_sink *sink = context;
     size_t length = size * count;
     if (length > sink->header_limit - sink->header_length) {
@@ -132,6 +137,15 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
         const char *space = memchr(data, ' ', length);
         sink->status = space && space + 3 < data + length ? (int)strtol(space + 1, NULL, 10) : 0;
         sink->encoding = CCURL_IDENTITY;
+        sink->declared_length = 0;
+    } else if (length > sizeof content_length - 1
+               && strncasecmp(data, content_length, sizeof content_length - 1) == 0) {
+        unsigned long long declared = strtoull(data + sizeof content_length - 1, NULL, 10) + 1;
+        if (sink->declared_length != 0 && declared != sink->declared_length) {
+            sink->lengths_conflict = true;
+            return 0;
+        }
+        sink->declared_length = declared;
     } else if (length > sizeof encoding - 1 && strncasecmp(data, encoding, sizeof encoding - 1) == 0) {
         note_encoding(sink, data + sizeof encoding - 1, length - (sizeof encoding - 1));
     }
@@ -174,6 +188,8 @@ void ccurl_attach_sink(CURL *h, ccurl_sink *sink) {
 }
 
 bool ccurl_sink_is_complete(const ccurl_sink *sink) {
+    // What was thrown away was not unpacked: of a 304, a redirect or an error page nothing is missing.
+    if (!keeps_body(sink)) return true;
     return sink->encoding != CCURL_GZIP || sink->stream_ended;
 }
 
@@ -199,7 +215,6 @@ void ccurl_prepare(CURL *h) {
     curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(h, CURLOPT_PIPEWAIT, 1L);
     curl_easy_setopt(h, CURLOPT_MAXLIFETIME_CONN, 600L);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700

@@ -258,7 +258,7 @@ final class Assembly {
             fetchedAt: fetchedAt,
             generation: generation
         )
-        store.keep([stored], generation: generation)
+        store.keep([stored], generation: current?.generation ?? 0)
     }
 
     // MARK: Failures

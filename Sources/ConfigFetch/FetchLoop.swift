@@ -45,7 +45,7 @@ final class FetchLoop {
     private var jobs: [ObjectIdentifier: Job] = [:]
     /// Stamps of files that are on their way through the later stages.
     private var passing: [Flight: FileStamp] = [:]
-    private var random = SystemRandomNumberGenerator()
+    private var random = JitterGenerator()
 
     init(multi: CurlMulti, inbox: FetchInbox, fetcher: Fetcher, validators: [SourceName: Validators]) {
         self.multi = multi
@@ -283,5 +283,19 @@ final class FetchLoop {
         }
         sources[flight.key] = source
         setPoll(flight.key, at: MonotonicTime.now.advanced(byNanoseconds: delay).nanoseconds)
+    }
+}
+
+/// SplitMix64 from a random seed. (The system's own generator has no size, so every fetch loop's would seem to lie at one
+/// address: the thread sanitizer then sees a race where nothing is shared.)
+private struct JitterGenerator: RandomNumberGenerator {
+    private var state = UInt64.random(in: 0...UInt64.max)
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
     }
 }

@@ -2,10 +2,11 @@
 enum FileURL {
     /// The path of `file:///path` (or `file://localhost/path`), percent-decoded; `nil` when there is none.
     static func path(of url: String) -> String? {
-        for prefix in ["file:///", "file://localhost/"] where url.hasPrefix(prefix) {
-            return decode(url.dropFirst(prefix.count - 1))
-        }
-        return nil
+        let parts = URLParts(url)
+        guard parts.schemeAndSlashes == "file://", ["", "localhost"].contains(parts.authorityWithoutUser),
+            parts.path.hasPrefix("/")
+        else { return nil }
+        return decode(parts.path[...])
     }
 
     private static func decode(_ text: Substring) -> String? {
@@ -17,7 +18,9 @@ enum FileURL {
                 continue
             }
             let digits = rest.prefix(2)
-            guard digits.count == 2, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0
+            // A sign would pass for a digit.
+            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0
             else { return nil }
             bytes.append(value)
             rest = rest.dropFirst(2)

@@ -48,13 +48,5 @@ enum RequestBuilder {
     }
 
     /// Scheme, host and port: what a redirect is compared by.
-    static func origin(of url: String) -> Substring {
-        let lowered = url.prefix { $0 != "?" && $0 != "#" }
-        var slashes = 0
-        let end = lowered.firstIndex { character in
-            if character == "/" { slashes += 1 }
-            return slashes == 3
-        }
-        return lowered[..<(end ?? lowered.endIndex)]
-    }
+    static func origin(of url: String) -> String { URLParts(url).origin }
 }

@@ -44,9 +44,7 @@ enum ResponseReader {
         let isFramed = spec.kind == .file || transfer.isFramed
         let contentType = transfer.header("Content-Type")?.prefix { $0 != ";" }
         let body = transfer.takeBody()
-        // JSON shows itself where it ends. Anything else that was cut off may still look whole.
-        let lastByte = body.last { !" \t\r\n".utf8.contains($0) }
-        guard isFramed || lastByte == UInt8(ascii: "}") else {
+        guard isFramed || looksLikeWholeJSON(body) else {
             return .failed(
                 StageFailure(
                     .fetch,
@@ -68,6 +66,12 @@ enum ResponseReader {
                 trace: trace
             )
         )
+    }
+
+    /// JSON shows itself where it ends; decoding tells for sure. Anything else that was cut off may still look whole.
+    private static func looksLikeWholeJSON(_ body: [UInt8]) -> Bool {
+        func isText(_ byte: UInt8) -> Bool { !" \t\r\n".utf8.contains(byte) }
+        return body.first(where: isText) == UInt8(ascii: "{") && body.last(where: isText) == UInt8(ascii: "}")
     }
 
     private static func statusFailure(_ transfer: CurlTransfer, of spec: SourceSpec) -> FetchResult {

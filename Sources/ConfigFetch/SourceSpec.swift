@@ -22,7 +22,7 @@ public struct SourceSpec: Sendable {
     public var keyFile: String?
     /// The bounds of the time between two polls, in nanoseconds; each wait is drawn between them.
     public var poll: ClosedRange<UInt64>
-    /// After the n-th failure in a row the wait is drawn from 0 to `retryBase · 2ⁿ`, at most `retryMax`. Nanoseconds.
+    /// After the n-th failure in a row the wait is drawn from 0 to `retryBase · 2ⁿ⁻¹`, at most `retryMax`. Nanoseconds.
     public var retryBase: UInt64 = 1_000_000_000
     public var retryMax: UInt64 = 60_000_000_000
     /// Bounds the document after decompression.
@@ -37,23 +37,38 @@ public struct SourceSpec: Sendable {
 
     /// The URL as it may be shown: without a query's values and without a user.
     public var redactedURL: String {
-        let base = url.prefix { $0 != "?" && $0 != "#" }
-        let hasQuery = base.endIndex < url.endIndex
-        guard let scheme = base.range(of: "://"), let at = base[scheme.upperBound...].firstIndex(of: "@") else {
-            return String(base) + (hasQuery ? "?…" : "")
-        }
-        return String(base[..<scheme.upperBound]) + String(base[base.index(after: at)...]) + (hasQuery ? "?…" : "")
+        let parts = URLParts(url)
+        return parts.schemeAndSlashes + parts.authorityWithoutUser + parts.path + (parts.hasMore ? "?…" : "")
     }
 }
 
-extension Substring {
-    /// The standard library has no plain substring search without Foundation.
-    fileprivate func range(of needle: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(needle) { return start..<index(start, offsetBy: needle.count) }
-            start = index(after: start)
+/// A URL cut into the parts that matter here; nothing is decoded or checked.
+struct URLParts {
+    /// `https://`, in lower case; empty when there is none.
+    let schemeAndSlashes: String
+    /// Host and port, in lower case.
+    let authorityWithoutUser: String
+    let path: String
+    /// Whether a query or a fragment follows.
+    let hasMore: Bool
+
+    init(_ url: String) {
+        let bytes = Array(url.utf8)
+        let end = bytes.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? bytes.count
+        hasMore = end < bytes.count
+        var start = 0
+        if let colon = bytes[..<end].firstIndex(of: UInt8(ascii: ":")), bytes[colon..<end].starts(with: "://".utf8) {
+            start = colon + 3
         }
-        return nil
+        func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+        schemeAndSlashes = text(0..<start).lowercased()
+        let slash = bytes[start..<end].firstIndex(of: UInt8(ascii: "/")) ?? end
+        let authorityEnd = start == 0 ? 0 : slash
+        let userEnd = bytes[start..<authorityEnd].lastIndex(of: UInt8(ascii: "@")).map { $0 + 1 }
+        authorityWithoutUser = text((userEnd ?? start)..<authorityEnd).lowercased()
+        path = text(authorityEnd..<end)
     }
+
+    /// Scheme, host and port.
+    var origin: String { schemeAndSlashes + authorityWithoutUser }
 }

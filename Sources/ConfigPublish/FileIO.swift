@@ -22,6 +22,10 @@ enum FileIO {
         guard descriptor >= 0 else { throw FileError(operation: "create", path: temporary, code: errno) }
         do throws(FileError) {
             defer { close(descriptor) }
+            // One left over from elsewhere keeps its mode otherwise.
+            guard fchmod(descriptor, 0o600) == 0 else {
+                throw FileError(operation: "change the mode of", path: temporary, code: errno)
+            }
             for part in parts { try write(part, to: descriptor, path: temporary) }
             guard fsync(descriptor) == 0 else { throw FileError(operation: "sync", path: temporary, code: errno) }
         } catch {

@@ -57,7 +57,8 @@ public final class Store: Sendable {
         do throws(FileError) {
             try makeDirectories()
             let used = try readReservation()
-            try reserve(through: used + Self.reservation)
+            let (end, overflow) = used.addingReportingOverflow(Self.reservation)
+            try reserve(through: overflow ? .max : end)
             return used
         } catch {
             noteFailure(error)
@@ -74,10 +75,15 @@ public final class Store: Sendable {
 
     private func readReservation() throws(FileError) -> UInt64 {
         do throws(FileError) {
-            let text = String(decoding: try FileIO.read(directory + "/generation", limit: 64), as: UTF8.self)
-            // A damaged file must not lead to a generation used twice.
-            return UInt64(text.prefix { $0.isNumber }) ?? Self.unknownGeneration
-        } catch  where error.isMissing {
+            let text = try FileIO.read(directory + "/generation", limit: 64)
+            // A damaged file must not lead to a generation used twice: half a number is a number too, so the line's
+            // end has to be there.
+            let digits = text.dropLast()
+            guard text.last == UInt8(ascii: "\n"), digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                return Self.unknownGeneration
+            }
+            return UInt64(String(decoding: digits, as: UTF8.self)) ?? Self.unknownGeneration
+        } catch where error.isMissing {
             return 0
         }
     }

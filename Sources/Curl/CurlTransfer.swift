@@ -88,6 +88,10 @@ public final class CurlTransfer {
         for (option, value) in strings {
             if let value, ccurl_set_string(handle, option, value) != CURLE_OK { return false }
         }
+        // Over plain HTTP libcurl would wait for the first answer of an origin before it sends the second request.
+        if request.url.lowercased().hasPrefix("https://"), ccurl_set_long(handle, CURLOPT_PIPEWAIT, 1) != CURLE_OK {
+            return false
+        }
         return ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
             && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
@@ -130,7 +134,15 @@ public final class CurlTransfer {
         let detail = String(cString: errorText)
         let text = detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail
         if let kind = Self.ownReason(sink) { return Failure(kind: kind.0, message: kind.1) }
+        if Self.isHeaderOverflow(code, sink) {
+            return Failure(kind: .headersTooLarge, message: "a header line is larger than libcurl takes")
+        }
         return Failure(kind: Self.kind(of: code), message: text)
+    }
+
+    /// libcurl up to 8.5 calls a header line that is too long "out of memory"; later ones have a code for it (100).
+    private static func isHeaderOverflow(_ code: CURLcode, _ sink: ccurl_sink) -> Bool {
+        code.rawValue == 100 || (code == CURLE_OUT_OF_MEMORY && !sink.out_of_memory && sink.body_length == 0)
     }
 
     /// Why our own sink or socket rule stopped the transfer, if it did.
@@ -143,6 +155,7 @@ public final class CurlTransfer {
         }
         if sink.encoding_unknown { return (.encoding, "the response is encoded in a way that was not asked for") }
         if sink.encoding_broken { return (.encoding, "the gzip stream is damaged") }
+        if sink.lengths_conflict { return (.badResponse, "the response gives two different Content-Lengths") }
         if sink.out_of_memory { return (.memory, "there is no memory for the document") }
         if sink.address_refused {
             return (.addressRefused, "the name leads to a link-local address, where cloud metadata lives")

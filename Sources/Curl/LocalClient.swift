@@ -135,7 +135,6 @@ public struct LocalClient: Sendable {
         sink.header_limit = 64 << 10
         // An answer that refuses says why in its body.
         sink.keep_all_bodies = true
-        sink.keep_all_bodies = true
         // SAFETY: libcurl writes into the sink only during curl_easy_perform, which ends before this closure does.
         return withUnsafeMutablePointer(to: &sink) { sink in
             ccurl_attach_sink(handle, sink)

@@ -65,6 +65,8 @@ enum EventRecords {
             cause = "source \(source.source) has revision \(source.label)"
             fields.append(("AGENT_SOURCE", source.source.text))
             fields.append(("AGENT_REVISION", source.label))
+        } else {
+            fields += snapshot.sources.map { ("AGENT_SOURCE", $0.source.text) }
         }
         if let trace {
             fields.append(("AGENT_TRACE", trace.text))

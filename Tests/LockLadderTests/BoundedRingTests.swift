@@ -107,14 +107,16 @@ import Testing
 
     /// With room for all, nothing is ever refused: a full ring is the only reason.
     @Test func refusesOnlyWhenFull() throws {
-        let ring = BoundedRing<Int>(capacity: 8 * 1_000)
+        let each = 30_000
+        let ring = BoundedRing<Int>(capacity: 8 * each)
         let refused = LooseCount()
         try onThreads(8) { index in
-            for number in 0..<1_000 where !ring.push(index * 1_000 + number) { refused.add(1) }
+            for number in 0..<each where !ring.push(index * each + number) { refused.add(1) }
         }
         #expect(refused.now == 0)
         var numbers: [Int] = []
         while let number = ring.pop() { numbers.append(number) }
-        #expect(numbers.sorted() == Array(0..<8_000))
+        #expect(numbers.count == 8 * each)
+        #expect(numbers.sorted() == Array(0..<(8 * each)))
     }
 }

@@ -45,17 +45,22 @@ final class Guarded<Value: ~Copyable>: Sendable {
 
     private struct Refused: Error, Equatable { let number: Int }
 
-    @Test func isReleasedWhenTheBodyThrows() {
+    @Test func isReleasedWhenTheBodyThrows() throws {
         let guarded = Guarded(Mutex("test.mutex.throwing", 0))
-        for number in 1...3 {
-            #expect(throws: Refused(number: number)) {
-                try guarded.lock.withLock { value throws(Refused) in
-                    value += 1
-                    throw Refused(number: number)
-                }
+        let caught = Plain<[Int]>([])
+        let isOver = returns {
+            for number in 1...3 {
+                do throws(Refused) {
+                    try guarded.lock.withLock { value throws(Refused) in
+                        value += 1
+                        throw Refused(number: number)
+                    }
+                } catch { caught.change { $0.append(error.number) } }
             }
+            guarded.lock.withLock { $0 += 1 }
         }
-        #expect(returns { guarded.lock.withLock { $0 += 1 } }, "the lock is still held")
+        try #require(isOver, "the lock is still held")
+        #expect(caught.now == [1, 2, 3])
         #expect(guarded.lock.withLock { $0 } == 4)
         #expect(guarded.lock.statistics.acquisitions == 5)
         #expect(guarded.lock.statistics.contended == 0)

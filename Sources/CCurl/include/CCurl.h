@@ -72,6 +72,10 @@ typedef struct ccurl_sink {
     bool header_exceeded;
     bool encoding_unknown;
     bool encoding_broken;
+    /// The response gave two different Content-Lengths: where it ends is anybody's guess.
+    bool lengths_conflict;
+    /// The Content-Length of the current response plus one; 0 for none.
+    unsigned long long declared_length;
     bool out_of_memory;
     /// A link-local (cloud metadata) address was refused.
     bool address_refused;
