@@ -62,7 +62,7 @@ struct URLTests {
     @Test(arguments: [
         ("http://a.example/x", "http://a.example"), ("http://a.example:81/x", "http://a.example:81"),
         ("http://a.example", "http://a.example"), ("http://a.example?x=/y/z", "http://a.example"),
-        ("https://a.example/x//y", "https://a.example"), ("http://a.example@b.example/x", "http://a.example@b.example"),
+        ("https://a.example/x//y", "https://a.example"), ("http://a.example@b.example/x", "http://b.example"),
     ])
     func origins(url: String, origin: String) {
         #expect(RequestBuilder.origin(of: url) == origin)

@@ -372,18 +372,17 @@ import Testing
                 return false
             }
         )
-        #expect(
-            returns {
-                guard let ticket = try? group.join("a", .shared, deliver: { _ in }) else { return }
-                group.leave(ticket)
-                _ = try? landing.join("a", .shared) { _ in
-                    enter("deliver")
-                    // Even the same key of the same group.
-                    _ = try? landing.join("a", .shared) { _ in }
-                }
-                landing.land(flights.now[0], with: 1)
+        let isOver = returns {
+            guard let ticket = try? group.join("a", .shared, deliver: { _ in }) else { return }
+            group.leave(ticket)
+            _ = try? landing.join("a", .shared) { _ in
+                enter("deliver")
+                // Even the same key of the same group.
+                _ = try? landing.join("a", .shared) { _ in }
             }
-        )
+            landing.land(flights.now[0], with: 1)
+        }
+        try #require(isOver, "a callback waits for the group's lock")
         #expect(calls.now == ["begin", "cancel", "isFailure", "deliver"])
         #expect(landing.statistics == figures(calls: 2, flights: 2, inFlight: 1))
         holder.change { $0 = nil }
