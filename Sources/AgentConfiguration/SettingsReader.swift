@@ -193,9 +193,16 @@ struct SettingsReader {
             found = "nothing"
             advice = "give it a value, or remove the key"
         case .scalar(.bool): found = "true or false"
+        // What stands at or below `headers` may be a secret.
+        case .scalar(.number) where isSecret(setting): found = "a number"
+        case .scalar(.string) where isSecret(setting): found = "text"
         case .scalar(.number(let text)): found = "the number \(String(decoding: text, as: UTF8.self))"
         case .scalar(.string(let text)): found = shown(String(decoding: text, as: UTF8.self))
         }
         note(setting.place, setting.key, "expected \(expected), found \(found)", advice)
+    }
+
+    private func isSecret(_ setting: Setting) -> Bool {
+        setting.key.split(separator: ".").contains { $0 == "headers" }
     }
 }

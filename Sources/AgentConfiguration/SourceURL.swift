@@ -8,7 +8,7 @@ struct SourceURL: Equatable {
     static func parse(_ text: String) throws(SettingProblem) -> SourceURL {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw SettingProblem(
-                "\(shown(text)) holds a space, a control character or a letter that is not ASCII",
+                "the URL holds a space, a control character or a letter that is not ASCII",
                 "percent-encode it"
             )
         }
@@ -29,7 +29,7 @@ struct SourceURL: Equatable {
     /// What stands before `://` and after it.
     private static func splitScheme(_ text: String) throws(SettingProblem) -> (scheme: String, rest: Substring) {
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://"), colon != text.startIndex else {
-            throw SettingProblem("\(shown(text)) is not a URL", "write it as in https://example.com/app.json")
+            throw SettingProblem("this is not a URL", "write it as in https://example.com/app.json")
         }
         return (String(text[..<colon]), text[colon...].dropFirst(3))
     }

@@ -75,16 +75,21 @@ public final class ControlServer: Sendable {
         let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })
         let reports = reports
         let agent = agent
+        let limit = ConnectionLimit(limit: ConnectionLimit.share(among: Right.allCases.count))
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
+            // A connection asks for bytes itself, when it has answered what came before.
+            .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    guard limit.take() else { throw ChannelError.operationUnsupported }
+                    channel.closeFuture.whenComplete { _ in limit.giveBack() }
                     guard let worker = byLoop[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
                     let router = Router(right: right, worker: worker, reports: reports, agent: agent)
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: true, withErrorHandling: true)
+                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
                     try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idle))
                     try pipeline.addHandler(HTTPConnection(connections: worker.connections, answer: router.answer))
                 }
@@ -123,6 +128,12 @@ public final class ControlServer: Sendable {
     ///
     /// - Parameter deadline: connections that are still open then are cut off.
     public func stop(until deadline: MonotonicTime) {
+        // On a thread of its own, so that a worker that is stuck is left to the end of the process.
+        let stopping = NamedThread("agent-stop") { self.end(until: deadline) }
+        _ = stopping?.join(until: deadline.advanced(byNanoseconds: 100_000_000))
+    }
+
+    private func end(until deadline: MonotonicTime) {
         let listening = channels.withLock { channels in
             defer { channels = [] }
             return channels

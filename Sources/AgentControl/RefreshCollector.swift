@@ -7,8 +7,8 @@ internal import NIOCore
 
 /// Waits for the flights of one request and puts their outcomes together. Belongs to one event loop.
 final class RefreshCollector {
-    /// The longest that anybody waits for a refresh.
-    private static let deadline = TimeAmount.seconds(60)
+    /// The longest that anybody waits for a refresh: a little less than agentctl does, so that it hears why.
+    private static let deadline = TimeAmount.seconds(55)
 
     private let agent: Agent
     private let loop: any EventLoop
@@ -71,7 +71,7 @@ final class RefreshCollector {
             let failure = StageFailure(
                 .fetch,
                 "deadline",
-                "no answer within 60 s; the request goes on if others wait for it",
+                "no answer within 55 s; the request goes on if others wait for it",
                 hint: "see agentctl sources"
             )
             outcomes[source.text] = failed(failure, folded: ticket.isFolded)

@@ -175,12 +175,16 @@ final class ReportBuilder: Sendable {
         )
     }
 
-    /// Sources that nobody has confirmed for `seconds`.
-    func sourcesOlder(thanSeconds seconds: Int) -> [SourceName] {
+    /// Sources that nobody has confirmed for `seconds`, and whether they failed and wait for their next try.
+    func unconfirmed(forSeconds seconds: Int) -> [(name: SourceName, isBackingOff: Bool)] {
+        let now = WallClock.nowNanoseconds
         let (age, overflow) = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        let limit = overflow ? 0 : max(0, WallClock.nowNanoseconds - age)
+        let limit = overflow ? 0 : max(0, now - age)
         let facts = agent.sourceFacts
-        return agent.plan.sources.map(\.fetch.name).filter { (facts[$0]?.lastSuccessAt ?? .min) < limit }
+        return agent.plan.sources.map(\.fetch.name).compactMap { name in
+            guard let known = facts[name], (known.lastSuccessAt ?? .min) < limit else { return nil }
+            return (name, known.consecutiveFailures > 0 && (known.nextPollAt ?? 0) > now)
+        }
     }
 
     // MARK: Health

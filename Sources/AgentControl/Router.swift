@@ -67,13 +67,27 @@ struct Router {
                 )
             )
         }
-        let old = reports.sourcesOlder(thanSeconds: seconds)
+        let old = reports.unconfirmed(forSeconds: seconds)
         if old.isEmpty { return .now(ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker)) }
+        // A source that fails is left in peace until its next try: reads must not become its load.
+        if let failing = old.first(where: \.isBackingOff) { return .now(Self.notConfirmed([failing.name.text])) }
         let collector = RefreshCollector(agent: agent, loop: worker.loop, reports: reports)
-        let done = collector.start(old, freshness: .shared).map { _ in
-            ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker)
+        let done = collector.start(old.map(\.name), freshness: .shared).map { report in
+            let failed = report.sources.filter { $0.value.outcome == .failed }.keys.sorted()
+            return failed.isEmpty
+                ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.notConfirmed(failed)
         }
         return .later(done, abandon: { collector.abandon() })
+    }
+
+    /// Whoever asks for a confirmed value is not given another one in silence.
+    private static func notConfirmed(_ sources: [String]) -> LocalResponse {
+        .error(
+            .serviceUnavailable,
+            "not_confirmed",
+            "the value could not be confirmed: \(sources.joined(separator: ", ")) \(sources.count == 1 ? "fails" : "fail")",
+            hint: "without max_age the last good value is answered; see agentctl status"
+        )
     }
 
     // MARK: control.sock

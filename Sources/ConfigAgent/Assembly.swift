@@ -242,8 +242,9 @@ final class Assembly {
             sources: layers.map(\.revision)
         )
         current = snapshot
-        publisher.publish(snapshot)
+        // Told first, so that whatever the publication sets off is told after it.
         events(.published(snapshot, source: cause, trace: trace))
+        publisher.publish(snapshot)
         return true
     }
 
@@ -253,7 +254,7 @@ final class Assembly {
             location: locations[document.source] ?? "",
             body: document.body,
             format: document.format,
-            validators: document.validators,
+            validators: document.validators.areYoung ? .none : document.validators,
             digest: document.digest,
             fetchedAt: fetchedAt,
             generation: generation

@@ -7,8 +7,9 @@ final class FetchInbox: Sendable {
     typealias Flight = SingleFlight<SourceName, FlightOutcome>.Flight
 
     enum Command: Sendable {
-        /// Send the request of this flight, not before this moment (nanoseconds, monotonic).
-        case begin(Flight, notBefore: UInt64)
+        /// Send the request of this flight, not before this moment (nanoseconds, monotonic). `isFull`: ask for the
+        /// document itself, whatever the validators say.
+        case begin(Flight, notBefore: UInt64, isFull: Bool)
         /// Nobody wants it any more.
         case cancel(Flight)
         /// The document of this flight has passed, or failed to pass, every stage.

@@ -15,6 +15,8 @@ final class FetchLoop {
         var validators: Validators
         var stamp: FileStamp?
         var failures = 0
+        /// When the document itself last came, or was last asked for.
+        var fullAt: UInt64 = 0
         /// Told apart from timers that were overtaken by a later decision.
         var pollAt: UInt64 = 0
     }
@@ -23,15 +25,19 @@ final class FetchLoop {
         let flight: Flight
         var trace: Trace
         let transfer: CurlTransfer
-        let wasConditional: Bool
+        /// What the request was sent with.
+        let validators: Validators
         let redirectsLeft: Int
         let stamp: FileStamp?
     }
 
     private enum Event {
         case poll(SourceName, at: UInt64)
-        case begin(Flight)
+        case begin(Flight, isFull: Bool)
     }
+
+    /// A source that says "not modified" is believed for an hour; then the document is fetched and compared.
+    private static let auditInterval: UInt64 = 3_600_000_000_000
 
     /// Transfers on the wire at once. More wait their turn, so that a transfer's time limit counts its own time only.
     private static let admitted = 128
@@ -41,7 +47,7 @@ final class FetchLoop {
     private let fetcher: Fetcher
     private var sources: [SourceName: Source] = [:]
     private var timers = TimerHeap<Event>()
-    private var queue: [Flight] = []
+    private var queue: [(flight: Flight, isFull: Bool)] = []
     private var jobs: [ObjectIdentifier: Job] = [:]
     /// Stamps of files that are on their way through the later stages.
     private var passing: [Flight: FileStamp] = [:]
@@ -52,7 +58,12 @@ final class FetchLoop {
         self.inbox = inbox
         self.fetcher = fetcher
         for spec in fetcher.specs {
-            sources[spec.name] = Source(spec: spec, validators: validators[spec.name] ?? .none)
+            // A stored copy counts as audited when it was stored.
+            sources[spec.name] = Source(
+                spec: spec,
+                validators: validators[spec.name] ?? .none,
+                fullAt: MonotonicTime.now.nanoseconds
+            )
         }
     }
 
@@ -72,7 +83,8 @@ final class FetchLoop {
     private func handleCommands() -> Bool {
         for command in inbox.drain() {
             switch command {
-            case .begin(let flight, let notBefore): timers.insert(.begin(flight), due: notBefore)
+            case .begin(let flight, let notBefore, let isFull):
+                timers.insert(.begin(flight, isFull: isFull), due: notBefore)
             case .cancel(let flight): cancel(flight)
             case .finished(let flight, let outcome): finished(flight, outcome)
             case .answer(let answer): answer()
@@ -96,7 +108,7 @@ final class FetchLoop {
         let now = MonotonicTime.now.nanoseconds
         while let event = timers.pop(dueBy: now) {
             switch event {
-            case .begin(let flight): queue.append(flight)
+            case .begin(let flight, let isFull): queue.append((flight, isFull))
             case .poll(let name, let at):
                 guard let source = sources[name], source.pollAt == at else { continue }
                 if !fetcher.poll(name) {
@@ -107,8 +119,15 @@ final class FetchLoop {
         }
     }
 
+    /// A poll whose time was overtaken by a later decision lies in the heap until it is due: for a day, maybe.
+    private func isCurrent(_ event: Event) -> Bool {
+        guard case .poll(let name, let at) = event else { return true }
+        return sources[name]?.pollAt == at
+    }
+
     private func setPoll(_ name: SourceName, at time: UInt64) {
         sources[name]?.pollAt = time
+        if timers.count > 4 * sources.count + 1_024 { timers.keep { isCurrent($0) } }
         timers.insert(.poll(name, at: time), due: time)
         let inNanoseconds = Int64(clamping: MonotonicTime(nanoseconds: time).nanoseconds(since: .now))
         let wall = WallClock.nowNanoseconds + inNanoseconds
@@ -119,15 +138,15 @@ final class FetchLoop {
 
     private func admit() {
         var taken = 0
-        for flight in queue {
+        for (flight, isFull) in queue {
             guard jobs.count < Self.admitted else { break }
             taken += 1
-            begin(flight)
+            begin(flight, isFull: isFull)
         }
         queue.removeFirst(taken)
     }
 
-    private func begin(_ flight: Flight) {
+    private func begin(_ flight: Flight, isFull: Bool) {
         guard let source = sources[flight.key], fetcher.flights.depart(flight) else { return }
         var trace = Trace()
         trace[.requested] = MonotonicTime.now.nanoseconds
@@ -137,19 +156,38 @@ final class FetchLoop {
         }
         var stamp: FileStamp?
         if source.spec.kind == .file {
-            switch lookAtFile(source) {
+            switch lookAtFile(source, isFull: isFull) {
             case .success(let found?): stamp = found
             case .success(nil): return fetcher.deliver(flight, .notModified(trace))
             case .failure(let failure): return fail(flight, failure)
             }
         }
-        send(flight, source, to: source.spec.url, trace, redirectsLeft: source.spec.maxRedirects, stamp: stamp)
+        send(
+            flight,
+            source,
+            to: source.spec.url,
+            validators: trusted(source, isFull: isFull),
+            trace,
+            redirectsLeft: source.spec.maxRedirects,
+            stamp: stamp
+        )
+    }
+
+    /// The validators to ask with: none where the document itself is wanted.
+    private func trusted(_ source: Source, isFull: Bool) -> Validators {
+        let now = MonotonicTime.now.nanoseconds
+        guard isFull || source.validators.areYoung || now - source.fullAt > Self.auditInterval else {
+            return source.validators
+        }
+        sources[source.spec.name]?.fullAt = now
+        return .none
     }
 
     private func send(
         _ flight: Flight,
         _ source: Source,
         to url: String,
+        validators: Validators,
         _ trace: Trace,
         redirectsLeft: Int,
         stamp: FileStamp?
@@ -158,7 +196,7 @@ final class FetchLoop {
             for: source.spec,
             url: url,
             isOwnOrigin: RequestBuilder.origin(of: url) == RequestBuilder.origin(of: source.spec.url),
-            validators: source.validators
+            validators: validators
         )
         guard let transfer = CurlTransfer(request) else {
             return fail(flight, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
@@ -167,7 +205,7 @@ final class FetchLoop {
             flight: flight,
             trace: trace,
             transfer: transfer,
-            wasConditional: source.validators != .none,
+            validators: validators,
             redirectsLeft: redirectsLeft,
             stamp: stamp
         )
@@ -175,12 +213,12 @@ final class FetchLoop {
     }
 
     /// - Returns: the stamp of a file that has to be read, `nil` for one that is still as it was accepted.
-    private func lookAtFile(_ source: Source) -> Result<FileStamp?, StageFailure> {
+    private func lookAtFile(_ source: Source, isFull: Bool) -> Result<FileStamp?, StageFailure> {
         guard let path = FileURL.path(of: source.spec.url) else {
             return .failure(StageFailure(.fetch, "cannot_read", "the URL names no file"))
         }
         switch FileStamp.look(at: path) {
-        case .regular(let stamp): return .success(stamp == source.stamp ? nil : stamp)
+        case .regular(let stamp): return .success(!isFull && stamp == source.stamp ? nil : stamp)
         case .notRegular:
             return .failure(StageFailure(.fetch, "cannot_read", "\(path) is not a regular file"))
         case .unreadable(let code):
@@ -203,7 +241,7 @@ final class FetchLoop {
                 transfer,
                 failure: failure,
                 of: source.spec,
-                wasConditional: job.wasConditional,
+                wasConditional: job.validators != .none,
                 trace: job.trace
             )
             switch reading {
@@ -226,7 +264,15 @@ final class FetchLoop {
             )
             return fail(job.flight, failure)
         }
-        send(job.flight, source, to: url, job.trace, redirectsLeft: job.redirectsLeft - 1, stamp: nil)
+        send(
+            job.flight,
+            source,
+            to: url,
+            validators: job.validators,
+            job.trace,
+            redirectsLeft: job.redirectsLeft - 1,
+            stamp: nil
+        )
     }
 
     private func deliver(_ job: Job, _ source: Source, _ result: FetchResult) {
@@ -254,7 +300,7 @@ final class FetchLoop {
     }
 
     private func cancel(_ flight: Flight) {
-        queue.removeAll { $0 == flight }
+        queue.removeAll { $0.flight == flight }
         guard let (id, job) = jobs.first(where: { $0.value.flight == flight }) else { return }
         jobs[id] = nil
         multi.remove(job.transfer)

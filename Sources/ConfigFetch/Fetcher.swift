@@ -37,8 +37,10 @@ public final class Fetcher: Sendable {
         flights = SingleFlight(
             "fetch.flights",
             begin: { flight, freshness in
-                let wait = freshness == .requestedAfterNow ? Self.gathering : 0
-                inbox.post(.begin(flight, notBefore: MonotonicTime.now.advanced(byNanoseconds: wait).nanoseconds))
+                // Whoever commands a refresh wants to know for sure: validators are a source's word only.
+                let isRefresh = freshness == .requestedAfterNow
+                let start = MonotonicTime.now.advanced(byNanoseconds: isRefresh ? Self.gathering : 0)
+                inbox.post(.begin(flight, notBefore: start.nanoseconds, isFull: isRefresh))
             },
             cancel: { inbox.post(.cancel($0)) },
             isFailure: { $0.failure != nil }

@@ -21,8 +21,9 @@ enum ResponseReader {
         switch transfer.status {
         case 200:
             let validators = Validators(
-                etag: transfer.header("ETag"),
-                lastModified: transfer.header("Last-Modified")
+                etag: transfer.header("ETag").flatMap { $0.isEmpty ? nil : $0 },
+                lastModified: transfer.header("Last-Modified"),
+                areYoung: isYoung(transfer)
             )
             return .result(document(transfer, of: spec, validators: validators, trace: trace))
         case 304 where wasConditional:
@@ -33,6 +34,12 @@ enum ResponseReader {
         default:
             return .result(statusFailure(transfer, of: spec))
         }
+    }
+
+    /// By the origin's own clock: changed within the two seconds before it answered.
+    private static func isYoung(_ transfer: CurlTransfer) -> Bool {
+        guard let changed = transfer.date("Last-Modified"), let answered = transfer.date("Date") else { return false }
+        return answered - changed < 2
     }
 
     private static func document(

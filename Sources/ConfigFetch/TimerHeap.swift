@@ -4,6 +4,14 @@ struct TimerHeap<Element> {
 
     var earliest: UInt64? { entries.first?.due }
 
+    var count: Int { entries.count }
+
+    /// Drops the entries for which `isWanted` does not hold.
+    mutating func keep(_ isWanted: (Element) -> Bool) {
+        // Sorted is a heap too.
+        entries = entries.filter { isWanted($0.element) }.sorted { $0.due < $1.due }
+    }
+
     mutating func insert(_ element: Element, due: UInt64) {
         entries.append((due, element))
         var child = entries.count - 1

@@ -12,6 +12,8 @@ public final class Store: Sendable {
         public var durableGeneration: UInt64 = 0
         /// Why nothing can be written at the moment, and since when (nanoseconds since 1970).
         public var failure: (error: FileError, since: Int64)?
+        /// Whether generations are reserved on disk for this run.
+        var hasReserved = false
         /// When writing last worked again after a failure.
         public var recoveredAt: Int64?
     }
@@ -54,16 +56,30 @@ public final class Store: Sendable {
     ///   directory cannot be used (see ``currentState``) that is the time of day in milliseconds, which is beyond any
     ///   count.
     public func open() -> UInt64 {
+        let used: UInt64
         do throws(FileError) {
             try makeDirectories()
-            let used = try readReservation()
-            let (end, overflow) = used.addingReportingOverflow(Self.reservation)
-            try reserve(through: overflow ? .max : end)
+            used = try readReservation()
+        } catch {
+            // Not even looking works, so nothing is known of earlier runs.
+            noteFailure(error)
+            return startUnreserved(after: Self.unknownGeneration)
+        }
+        do throws(FileError) {
+            try reserve(through: used + Self.reservation)
             return used
         } catch {
+            // Without a reservation the next run would count from the same number: go on from where it cannot be.
             noteFailure(error)
-            return Self.unknownGeneration
+            return startUnreserved(after: max(used, Self.unknownGeneration))
         }
+    }
+
+    /// Leaves the reservation to the store's thread, which tries until it works.
+    private func startUnreserved(after used: UInt64) -> UInt64 {
+        reservedThrough.withLock { $0 = used }
+        pending.withLock { $0.generation = $0.generation ?? 0 }
+        return used
     }
 
     private static var unknownGeneration: UInt64 { UInt64(WallClock.nowNanoseconds / 1_000_000) }
@@ -82,7 +98,9 @@ public final class Store: Sendable {
             guard text.last == UInt8(ascii: "\n"), digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
                 return Self.unknownGeneration
             }
-            return UInt64(String(decoding: digits, as: UTF8.self)) ?? Self.unknownGeneration
+            // So is a number that no run of this agent can have reached.
+            let number = UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
+            return number < .max / 2 ? number : Self.unknownGeneration
         } catch where error.isMissing {
             return 0
         }
@@ -91,6 +109,7 @@ public final class Store: Sendable {
     private func reserve(through generation: UInt64) throws(FileError) {
         try FileIO.replace("generation", in: directory, with: [Array("\(generation)\n".utf8)])
         reservedThrough.withLock { $0 = generation }
+        state.withLock { $0.hasReserved = true }
     }
 
     /// The stored copy of `source`. One that cannot be used is set aside.
@@ -149,7 +168,8 @@ public final class Store: Sendable {
     }
 
     private func run() {
-        var retry: UInt64?
+        // What could not be reserved at the start is tried at once.
+        var retry: UInt64? = currentState.failure == nil ? nil : 1_000_000
         while true {
             let deadline = retry.map { MonotonicTime.now.advanced(byNanoseconds: $0) }
             _ = signal.wait(until: deadline)
@@ -162,7 +182,7 @@ public final class Store: Sendable {
                 } catch {
                     putBack(batch)
                     noteFailure(error)
-                    retry = min((retry ?? 500_000_000) * 2, Self.longestRetry)
+                    retry = min(max(retry ?? 0, 500_000_000) * 2, Self.longestRetry)
                 }
             }
             if batch.isStopping { return }
@@ -188,8 +208,10 @@ public final class Store: Sendable {
 
     private func write(_ batch: Pending, generation: UInt64) throws(FileError) {
         try makeDirectories()
-        if generation + Self.reservation / 2 > reservedThrough.withLock({ $0 }) {
-            try reserve(through: generation + Self.reservation)
+        let reserved = reservedThrough.withLock { $0 }
+        let hasReserved = state.withLock { $0.hasReserved }
+        if !hasReserved || generation + Self.reservation / 2 > reserved {
+            try reserve(through: max(generation, reserved) + Self.reservation)
         }
         for document in batch.documents.values {
             try FileIO.replace(document.source.text, in: documentDirectory, with: StoredForm.encode(document))

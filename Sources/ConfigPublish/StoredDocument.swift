@@ -53,6 +53,11 @@ public enum StoredDocumentFault: Error, Sendable, Hashable, CustomStringConverti
     /// The checksum fits, but something that has to be there is missing or belongs to another source.
     case incomplete(String)
 
+    /// Whether the file was moved out of the way; one that could not even be read is left where it is.
+    public var wasSetAside: Bool {
+        if case .file = self { false } else { true }
+    }
+
     public var description: String {
         switch self {
         case .file(let error): error.description

@@ -30,9 +30,14 @@ public struct Validators: Hashable, Sendable {
     /// The `Last-Modified` header, verbatim. Sent back only where there is no ETag.
     public var lastModified: String?
 
-    public init(etag: String? = nil, lastModified: String? = nil) {
+    /// Whether the document had just been changed when it was sent. Validators made from time and size (nginx's
+    /// ETag is) do not tell it from another change within the same second, so these are not to be relied on yet.
+    public var areYoung: Bool
+
+    public init(etag: String? = nil, lastModified: String? = nil, areYoung: Bool = false) {
         self.etag = etag
         self.lastModified = lastModified
+        self.areYoung = areYoung
     }
 
     public static let none = Validators()

@@ -5,7 +5,7 @@ public enum NearestKeys {
         // A message, not a search engine: look at no more than this many keys.
         var considered: [String] = []
         var above: Set<String> = []
-        for leaf in table.leaves.prefix(20_000) {
+        for leaf in table.leaves.prefix(5_000) {
             let key = table.key(leaf)
             considered.append(key)
             guard var names = DottedKey.split(key.utf8) else { continue }
@@ -21,9 +21,13 @@ public enum NearestKeys {
         let target = Array(wanted.utf8.prefix(128))
         let reach = max(2, target.count / 3)
         var ranked: [(distance: Int, key: String)] = []
+        // A message must not hold up a worker: no more than a few milliseconds of comparing.
+        var budget = 1_000_000
         for candidate in candidates {
+            guard budget > 0 else { break }
             let bytes = Array(candidate.utf8.prefix(128))
             guard abs(bytes.count - target.count) <= reach else { continue }
+            budget -= (bytes.count + 1) * (target.count + 1)
             let distance = editDistance(target, bytes)
             if distance <= reach { ranked.append((distance, candidate)) }
         }

@@ -15,10 +15,12 @@ public struct SourceRevision: Sendable, Hashable {
         self.traceID = traceID
     }
 
-    /// What people see: the ETag without its quotes where there is one, else the start of the digest.
+    /// What people see, and headers carry: the ETag without its quotes where there is a printable one, else the start
+    /// of the digest.
     public var label: String {
-        guard let etag = validators.etag else { return digest.short }
-        return String(etag.filter { $0 != "\"" }.prefix(40))
+        let text = validators.etag.map { $0.utf8.filter { $0 != UInt8(ascii: "\"") }.prefix(40) } ?? []
+        guard !text.isEmpty, text.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return digest.short }
+        return String(decoding: text, as: UTF8.self)
     }
 }
 

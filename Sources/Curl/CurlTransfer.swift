@@ -108,13 +108,18 @@ public final class CurlTransfer {
         ccurl_header(handle, name).map { String(cString: $0) }
     }
 
+    /// The moment that a header names, in seconds since 1970.
+    public func date(_ name: String) -> Int64? {
+        header(name).map { ccurl_date($0) }.flatMap { $0 < 0 ? nil : $0 }
+    }
+
     /// Where a redirect points to, made absolute.
     public var redirectURL: String? { ccurl_get_string(handle, CURLINFO_REDIRECT_URL).map { String(cString: $0) } }
 
     /// Whether the response said itself where it ends, so that a whole one can be told from a half one.
     public var isFramed: Bool {
         ccurl_get_long(handle, CURLINFO_HTTP_VERSION) >= CURL_HTTP_VERSION_2_0 || header("Content-Length") != nil
-            || header("Transfer-Encoding") != nil || sink.pointee.stream_ended
+            || header("Transfer-Encoding")?.lowercased().hasSuffix("chunked") == true || sink.pointee.stream_ended
     }
 
     /// Takes the body, decompressed; a second call gets nothing.

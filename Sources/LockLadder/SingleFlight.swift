@@ -121,8 +121,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
 
     /// - Parameters:
     ///   - name: names the group's mutex.
-    ///   - begin: starts the work of a flight, and learns what its first caller asked for (`shared` for a rerun,
-    ///     whose callers have gathered already). Must not wait.
+    ///   - begin: starts the work of a flight, and learns what its first caller asked for. Must not wait.
     ///   - cancel: told that nobody wants a flight any more; landing it afterwards does nothing.
     ///   - isFailure: whether a result counts as a failure.
     public init(
@@ -215,7 +214,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
             return (entry.waiters, next)
         }
         for waiter in waiters { waiter.deliver(value) }
-        if let next { begin(next, .shared) }
+        if let next { begin(next, .requestedAfterNow) }
     }
 
     /// Stops waiting. The call will not be answered any more unless the answer is already on its way.
@@ -233,7 +232,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
         // Outside the lock: what the closure of `left` holds ends with somebody else's code.
         withExtendedLifetime(left) {
             if let abandoned { cancel(abandoned) }
-            if let next { begin(next, .shared) }
+            if let next { begin(next, .requestedAfterNow) }
         }
     }
 

@@ -73,6 +73,7 @@ enum Daemon {
     private static func serve(_ agent: Agent, _ server: ControlServer, _ loop: SignalLoop, _ journal: Journal) {
         var isReady = false
         var lastStatus = ""
+        var lastHangUp = MonotonicTime(nanoseconds: 0)
         var watchdog = ServiceManager.watchdogNanoseconds.map { interval in
             Watchdog((agent.lifeSigns + server.lifeSigns).map { Pulse($0, ask: $1) }, intervalNanoseconds: interval)
         }
@@ -89,7 +90,7 @@ enum Daemon {
                 )
             }
             if event == .terminate { break }
-            if event == .hangUp { hangUp(agent, journal) }
+            if event == .hangUp { hangUp(agent, journal, &lastHangUp) }
             let generation = agent.publisher.generation
             if !isReady, generation > 0 {
                 isReady = true
@@ -124,8 +125,12 @@ enum Daemon {
     }
 
     /// SIGHUP: every source is asked anew. Nobody waits for the outcome.
-    private static func hangUp(_ agent: Agent, _ journal: Journal) {
-        journal.log(JournalRecord(.info, nil, "SIGHUP: asking every source", [("AGENT_EVENT", "refresh_all")]))
+    private static func hangUp(_ agent: Agent, _ journal: Journal, _ last: inout MonotonicTime) {
+        // A storm of signals is folded by the flights; its records are thinned here.
+        if MonotonicTime.now.nanoseconds(since: last) > 1_000_000_000 {
+            last = .now
+            journal.log(JournalRecord(.info, nil, "SIGHUP: asking every source", [("AGENT_EVENT", "refresh_all")]))
+        }
         for source in agent.plan.sources {
             do throws(Fetcher.Flights.Refusal) {
                 _ = try agent.fetch(source.fetch.name, .requestedAfterNow) { _ in }

@@ -33,7 +33,8 @@ enum EventRecords {
             JournalRecord(
                 .error,
                 nil,
-                "the stored copy of source \(source) cannot be used and was set aside: \(fault)",
+                "the stored copy of source \(source) cannot be used\(fault.wasSetAside ? " and was set aside" : ""): "
+                    + "\(fault)",
                 [("AGENT_EVENT", "stored_copy_unusable"), ("AGENT_SOURCE", source.text), ("AGENT_ERROR", "\(fault)")]
             )
         case .storeFailing(let error):

@@ -10,6 +10,12 @@ enum Process {
         // Documents and headers may hold secrets: no core.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        // As many descriptors as there may be: a connection takes one.
+        var descriptors = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors) == 0 {
+            descriptors.rlim_cur = min(descriptors.rlim_max, 65_536)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
+        }
         // Documents come and go in large blocks.
         cp_map_large_blocks(256 << 10)
         CurlGlobal.initialise()

@@ -259,7 +259,7 @@ import Testing
         // The waiter held from when its wait was over, and was back after it.
         let wait = try #require(records.first { $0.waiter == Self.waiterSite })
         let atMost = max(longest.now, waiterBack.now.nanoseconds(since: wait.endedAt))
-        #expect(guarded.lock.statistics.holdMaxNanoseconds >= 5_000_000)
+        #expect(wait.waitNanoseconds >= 5_000_000)
         #expect(guarded.lock.statistics.holdMaxNanoseconds <= atMost)
     }
 
@@ -274,7 +274,7 @@ import Testing
     /// Under load each acquisition is exactly one of three: taken at once, by spinning, or after sleep. The holder
     /// can tell, because only holders write the figures.
     @Test func addUpUnderLoad() throws {
-        let rounds = 3_000
+        let rounds = 2_000
         let guarded = Guarded(Mutex("test.figures.load", Seen()))
         let findings = Findings()
         let records = try ContentionHook.shared.records(of: "test.figures.load") {

@@ -80,7 +80,7 @@ import Testing
             guard let key = key(of: flight), let entry = entries.removeValue(forKey: key) else { return }
             if isFailure { statistics.failures += 1 }
             events += entry.callers.map { .deliver(caller: $0, value: value) }
-            if !entry.rerun.isEmpty { begin(key, .shared, callers: entry.rerun) }
+            if !entry.rerun.isEmpty { begin(key, .requestedAfterNow, callers: entry.rerun) }
         }
 
         mutating func leave(_ caller: Int) {
@@ -92,7 +92,7 @@ import Testing
                 entries[key] = nil
                 statistics.abandoned += 1
                 events.append(.cancel(flight: entry.flight))
-                if !entry.rerun.isEmpty { begin(key, .shared, callers: entry.rerun) }
+                if !entry.rerun.isEmpty { begin(key, .requestedAfterNow, callers: entry.rerun) }
             }
         }
 

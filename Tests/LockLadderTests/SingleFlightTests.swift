@@ -138,7 +138,7 @@ import Testing
         airport.group.land(first, with: 1)
         #expect(airport.delivered.now == ["1=1", "4=1"])
         #expect(airport.begun.now.count == 2, "the rerun begins once")
-        #expect(airport.wishes.now == [.shared, .shared])
+        #expect(airport.wishes.now == [.shared, .requestedAfterNow])
         #expect(airport.last.key == "a" && airport.last != first)
         #expect(airport.group.statistics == figures(calls: 4, folded: 2, flights: 2, inFlight: 1))
 
@@ -284,7 +284,7 @@ import Testing
         airport.group.leave(first)
         #expect(airport.cancelled.now == [flight])
         #expect(airport.begun.now.count == 2)
-        #expect(airport.wishes.now == [.shared, .shared])
+        #expect(airport.wishes.now == [.shared, .requestedAfterNow])
         #expect(airport.group.statistics == figures(calls: 3, folded: 1, flights: 2, abandoned: 1, inFlight: 1))
         airport.group.land(flight, with: 1)
         #expect(airport.delivered.now.isEmpty)

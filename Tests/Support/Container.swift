@@ -32,21 +32,24 @@ public final class Container: @unchecked Sendable {
             log: base + ".log"
         )
         let start = ContinuousClock.now
+        var answer = ""
         do {
             leader = try waitFor("systemd to be started", deadline: .seconds(30)) {
-                guard program.isRunning else { throw ProgramFailed(description: console) }
+                guard program.isRunning else { throw ProgramFailed(description: "it ended at once") }
                 return findLeader()
             }
             try waitUntil("systemd to be up", deadline: .seconds(60), every: .milliseconds(50)) {
                 guard program.isRunning else { return true }
-                let state = try run("systemctl", "is-system-running").standardOutput
-                return ["running", "degraded"].contains(state.trimmingCharacters(in: .whitespacesAndNewlines))
+                let output = try run("systemctl", "is-system-running")
+                answer = "\(output)"
+                let state = output.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
+                return ["running", "degraded"].contains(state)
             }
             guard program.isRunning else { throw ProgramFailed(description: "it ended while booting") }
         } catch {
-            let words = console
+            let lines = console.split(whereSeparator: \.isNewline).suffix(80).joined(separator: "\n")
             stop()
-            throw ProgramFailed(description: "\(error)\n--- console\n\(words)")
+            throw ProgramFailed(description: "\(error)\n--- systemctl\n\(answer)\n--- console\n\(lines)")
         }
         bootTime = ContinuousClock.now - start
     }
@@ -105,8 +108,9 @@ public final class Container: @unchecked Sendable {
     /// What came out on its console.
     public var console: String { readText(base + ".log") }
 
+    /// The root of a mount namespace is not where its processes have theirs when this process runs in a chroot.
     private func inside(_ command: [String]) -> [String] {
-        ["nsenter", "-t", "\(leader)", "-a", "--"] + command
+        ["nsenter", "-t", "\(leader)", "-a", "--root", "--wd", "--"] + command
     }
 
     private static let environment = [
@@ -213,8 +217,8 @@ public final class Container: @unchecked Sendable {
         # nspawn leaves a directory in /run: let it be a /run that vanishes with this namespace.
         mount -t tmpfs -o mode=0755 "$name" /run
         exec systemd-nspawn --quiet --boot --directory="$base/root" --machine="$name" --register=no --keep-unit \
-            --private-network --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
-            systemd.unit=basic.target
+            --private-network --link-journal=no --resolv-conf=off --timezone=off \
+            --console=read-only --setenv=TERM=dumb systemd.unit=basic.target
         """#
 }
 

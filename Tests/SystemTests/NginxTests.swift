@@ -7,7 +7,9 @@ struct NginxTests {
     @Test("A poll of an unchanged document is a 304 in nginx's own log")
     func unchangedPollsAreNotModified() throws {
         let nginx = try Nginx()
-        try nginx.files.write("app.json", document(1))
+        let path = try nginx.files.write("app.json", document(1))
+        // Of a file that is younger than two seconds the agent does not believe the ETag yet.
+        try FileManager.default.setAttributes([.modificationDate: Date.now - 60], ofItemAtPath: path)
         let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: nginx.url("/app.json"))]))
         try waitUntil("four requests", deadline: .seconds(20)) { try nginx.log().count >= 4 }
         let log = try nginx.log()
@@ -39,6 +41,34 @@ struct NginxTests {
             try nginx.log().last.map { $0.status == 304 && $0.ifNoneMatch != changed.ifNoneMatch } ?? false
         }
         #expect(try agent.status()["generation"].int == 2)
+    }
+
+    @Test("Two changes within one second and of one size: nginx gives both the same ETag, and the second arrives")
+    func sameETag() throws {
+        let nginx = try Nginx()
+        try nginx.files.write("app.json", #"{"value": "one"}"#)
+        let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: nginx.url("/app.json"))]))
+        func change(to value: String, at date: Date) throws {
+            let path = try nginx.files.write("app.json", #"{"value": "\#(value)"}"#)
+            try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: path)
+        }
+        func isServed(_ value: String) throws -> Bool {
+            try agent.control("get", "value").standardOutput == "\"\(value)\"\n"
+        }
+        // A poll finds it: what has just been changed is asked for again until it has settled.
+        let now = Date.now
+        try change(to: "two", at: now)
+        try waitUntil("two", deadline: .seconds(15)) { try isServed("two") }
+        try change(to: "six", at: now)
+        try waitUntil("six", deadline: .seconds(15)) { try agent.control("refresh").code == 0 && isServed("six") }
+        // And a refresh finds it however old the file claims to be.
+        let past = Date.now - 3_600
+        try change(to: "old", at: past)
+        #expect(try agent.control("refresh").code == 0)
+        #expect(try isServed("old"))
+        try change(to: "ten", at: past)
+        #expect(try agent.control("refresh").code == 0)
+        #expect(try isServed("ten"))
     }
 
     @Test("64 refreshes at once share one request")

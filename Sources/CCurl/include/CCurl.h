@@ -97,5 +97,8 @@ void ccurl_sink_reset(ccurl_sink *_Nonnull sink);
 /// The last response's first header `name`, or NULL. Valid until the handle's next transfer.
 const char *_Nullable ccurl_header(CURL *_Nonnull h, const char *_Nonnull name);
 
+/// Seconds since 1970 of an HTTP date, or -1.
+static inline int64_t ccurl_date(const char *_Nonnull text) { return (int64_t)curl_getdate(text, NULL); }
+
 /// A finished transfer of `m` and its result, or NULL when there is none left.
 CURL *_Nullable ccurl_next_done(CURLM *_Nonnull m, CURLcode *_Nonnull result);
