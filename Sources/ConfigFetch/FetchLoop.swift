@@ -156,7 +156,7 @@ final class FetchLoop {
         }
         var stamp: FileStamp?
         if source.spec.kind == .file {
-            switch lookAtFile(source, isFull: isFull) {
+            switch lookAtFile(source) {
             case .success(let found?): stamp = found
             case .success(nil): return fetcher.deliver(flight, .notModified(trace))
             case .failure(let failure): return fail(flight, failure)
@@ -213,12 +213,12 @@ final class FetchLoop {
     }
 
     /// - Returns: the stamp of a file that has to be read, `nil` for one that is still as it was accepted.
-    private func lookAtFile(_ source: Source, isFull: Bool) -> Result<FileStamp?, StageFailure> {
+    private func lookAtFile(_ source: Source) -> Result<FileStamp?, StageFailure> {
         guard let path = FileURL.path(of: source.spec.url) else {
             return .failure(StageFailure(.fetch, "cannot_read", "the URL names no file"))
         }
         switch FileStamp.look(at: path) {
-        case .regular(let stamp): return .success(!isFull && stamp == source.stamp ? nil : stamp)
+        case .regular(let stamp): return .success(stamp == source.stamp ? nil : stamp)
         case .notRegular:
             return .failure(StageFailure(.fetch, "cannot_read", "\(path) is not a regular file"))
         case .unreadable(let code):

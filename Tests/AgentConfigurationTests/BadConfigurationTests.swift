@@ -232,7 +232,7 @@ struct BadConfigurationTests {
         ),
         Bad(
             withSource("headers: {A: 1}"),
-            "agent.yaml:4:18: sources.app.headers.A: expected text, found the number 1; put it in quotes"
+            "agent.yaml:4:18: sources.app.headers.A: expected text, found a number; put it in quotes"
         ),
         Bad(
             withSource("headers: {If-None-Match: x}"),
@@ -274,9 +274,9 @@ struct BadConfigurationTests {
 
     /// `URL` stands in the place of the URL, and the message is expected at its beginning.
     static let urls: [(String, String)] = [
-        ("example.com", "'example.com' is not a URL; write it as in https://example.com/app.json"),
-        ("://x", "'://x' is not a URL; write it as in https://example.com/app.json"),
-        ("http:/x", "'http:/x' is not a URL; write it as in https://example.com/app.json"),
+        ("example.com", "this is not a URL; write it as in https://example.com/app.json"),
+        ("://x", "this is not a URL; write it as in https://example.com/app.json"),
+        ("http:/x", "this is not a URL; write it as in https://example.com/app.json"),
         ("ftp://x/", "the scheme 'ftp' is unknown; known are http, https, file"),
         ("s3://bucket/key", "the scheme 's3' is unknown; known are http, https, file"),
         ("http://", "a URL without a usable host name; write it as in https://example.com/app.json"),
@@ -315,15 +315,15 @@ struct BadConfigurationTests {
         ),
         (
             "http://x/a b",
-            "'http://x/a b' holds a space, a control character or a letter that is not ASCII; percent-encode it"
+            "the URL holds a space, a control character or a letter that is not ASCII; percent-encode it"
         ),
         (
             "http://ü/",
-            "'http://ü/' holds a space, a control character or a letter that is not ASCII; percent-encode it"
+            "the URL holds a space, a control character or a letter that is not ASCII; percent-encode it"
         ),
         (
             "http://x/\\n",
-            "'http://x/\\n' holds a space, a control character or a letter that is not ASCII; percent-encode it"
+            "the URL holds a space, a control character or a letter that is not ASCII; percent-encode it"
         ),
     ]
 

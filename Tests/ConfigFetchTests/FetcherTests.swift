@@ -55,6 +55,21 @@ struct FetcherTests {
         #expect(facts.consecutiveFailures == 0)
     }
 
+    @Test("A refresh asks for the document itself, whatever the validators say")
+    func refreshIsFull() throws {
+        let origin = try HeldOrigin { .document("{}", to: $0) }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        try harness.refresh("a")
+        let refresh = try harness.ask("a", .requestedAfterNow)
+        _ = try waitFor("the refresh") { refresh.outcome }
+        let sent = origin.requests.map { $0.headers["if-none-match"] }
+        #expect(sent.first == .some(nil))
+        #expect(sent.dropFirst().first.flatMap { $0 } != nil, "a poll is conditional")
+        #expect(sent.last == .some(nil), "a refresh is not")
+    }
+
     @Test("What the stored copies remember is sent with the first request")
     func validatorsFromTheStart() throws {
         let origin = try HeldOrigin { _ in .http(304) }

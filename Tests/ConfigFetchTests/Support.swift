@@ -133,10 +133,10 @@ final class Harness: Sendable {
 
     func facts(_ name: String) -> SourceFacts? { fetcher.facts[sourceName(name)] }
 
-    /// Asks for a document requested from now on, and waits for the outcome.
+    /// Asks as a poll does, and waits for the outcome.
     @discardableResult
     func refresh(_ name: String) throws -> FlightOutcome {
-        let pending = try ask(name)
+        let pending = try ask(name, .shared)
         return try waitFor("the outcome of \(name)") { pending.outcome }
     }
 
