@@ -40,7 +40,8 @@ struct LocalRequest {
             let digits = rest.prefix(2)
             // A sign would pass for a digit.
             guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) else {
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+            else {
                 return nil
             }
             bytes.append(value)

@@ -101,7 +101,7 @@ public final class Store: Sendable {
             // So is a number that no run of this agent can have reached.
             let number = UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
             return number < .max / 2 ? number : Self.unknownGeneration
-        } catch where error.isMissing {
+        } catch  where error.isMissing {
             return 0
         }
     }
