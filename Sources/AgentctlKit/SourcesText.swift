@@ -46,8 +46,8 @@ public enum SourcesText {
     private static let column = 19
 
     private static func poll(_ source: SourceDetail, _ now: WireTime) -> String {
-        let least = Durations.compact(source.poll.minSeconds)
-        let most = Durations.compact(source.poll.maxSeconds)
+        let least = bound(source.poll.minSeconds)
+        let most = bound(source.poll.maxSeconds)
         let interval = least == most ? "every \(least)" : "every \(least) to \(most)"
         return interval + (source.status.nextPoll.map { ", next \(Durations.until($0, now: now))" } ?? "")
     }
@@ -75,5 +75,11 @@ public enum SourcesText {
         ]
         let times = stages.compactMap { name, time in time.map { "\(name) +\(Durations.microseconds($0))" } }
         return "\(times.joined(separator: ", ")) (trace \(trace.id))"
+    }
+
+    /// Two seconds give or take a tenth are not "1s to 2s".
+    private static func bound(_ seconds: Double) -> String {
+        guard seconds < 60, seconds != seconds.rounded() else { return Durations.compact(seconds) }
+        return Durations.microseconds(UInt64(max(0, seconds) * 1_000_000))
     }
 }

@@ -102,7 +102,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
     size_t length = size * count;
     if (!keeps_body(sink)) {
         sink->discarded_length += length;
-        return sink->discarded_length > sink->header_limit ? 0 : length;
+        return sink->discarded_length > CCURL_DISCARD_LIMIT ? 0 : length;
     }
     if (sink->encoding == CCURL_UNKNOWN_ENCODING) {
         sink->encoding_unknown = true;

@@ -165,7 +165,7 @@ public final class CurlTransfer {
         if sink.address_refused {
             return (.addressRefused, "the name leads to a link-local address, where cloud metadata lives")
         }
-        if sink.discarded_length > sink.header_limit {
+        if sink.discarded_length > CCURL_DISCARD_LIMIT {
             return (.badResponse, "HTTP status \(sink.status) with an endless body")
         }
         return nil

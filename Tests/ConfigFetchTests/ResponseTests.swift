@@ -119,6 +119,10 @@ struct ResponseTests {
         let compressed = try result(.http(503, headers: headers, body: try gzipped(Array("<html>no</html>".utf8))))
         #expect(compressed.failure?.code == "http_status")
         #expect(compressed.retryAfter == 7 * second)
+        let page = [UInt8](repeating: UInt8(ascii: "x"), count: 200 << 10)
+        let long = try result(.http(503, headers: ["Retry-After": "7"], body: page))
+        #expect(long.failure?.code == "http_status")
+        #expect(long.retryAfter == 7 * second)
     }
 
     @Test(arguments: [301, 302, 303, 307, 308])

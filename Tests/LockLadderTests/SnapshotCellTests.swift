@@ -234,7 +234,7 @@ import Testing
     }
 
     #if DEBUG
-        private static let tries = 1_000_000
+        private static let tries = 400_000
     #else
         private static let tries = 60_000_000
     #endif

@@ -46,6 +46,10 @@ static inline void *_Nullable ccurl_get_private(CURL *_Nonnull h) {
     return v;
 }
 
+/// How much of an error page or a redirect's body is waited for: reading a page to its end keeps the connection, and
+/// reading an endless one would keep it for ever.
+static const size_t CCURL_DISCARD_LIMIT = 1 << 20;
+
 /// What a body is wrapped in.
 typedef enum ccurl_encoding { CCURL_IDENTITY, CCURL_GZIP, CCURL_UNKNOWN_ENCODING } ccurl_encoding;
 
@@ -62,7 +66,7 @@ typedef struct ccurl_sink {
     size_t header_length;
     /// Bounds all header lines of all responses of the transfer together.
     size_t header_limit;
-    /// Bytes of thrown-away bodies; bounded by `header_limit` too.
+    /// Bytes of thrown-away bodies; bounded by CCURL_DISCARD_LIMIT.
     size_t discarded_length;
     void *_Nullable inflater;
     ccurl_encoding encoding;
