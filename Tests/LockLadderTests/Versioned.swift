@@ -33,7 +33,7 @@ final class Versioned: Sendable {
         return random.next() | 1
     }
 
-    /// Makes the object unusable, twice: with stores, which the thread sanitizer sees (outside of deinit), and with what
+    /// Makes the object unusable, twice: with stores, which the thread sanitizer sees outside of deinit, and with what
     /// no compiler leaves out although nobody may read the words any more.
     func wipe() {
         for index in 0..<Self.wordCount { words[index] = 0 }

@@ -1,3 +1,4 @@
+import Glibc
 import LockLadder
 import Testing
 
@@ -104,6 +105,32 @@ import Testing
         }
         #expect(findings.all == [])
         #expect(ball.touches == 2 * rounds)
+    }
+
+    /// The raise and the beginning of the wait meet: both threads go off at the same moment, the one that raises now a
+    /// little later, now not. One raise for each wait, so that after a lost one the wait does not end.
+    @Test func losesNoRaiseThatMeetsTheWait() throws {
+        let rounds = 40_000
+        let signal = WakeSignal()
+        let arrived = LooseCount()
+        let findings = Findings()
+        try onThreads(2) { index in
+            for round in 1...rounds {
+                arrived.add(1)
+                var spins = 0
+                while arrived.now < 2 * round {
+                    spins += 1
+                    if spins > 500 { sched_yield() }
+                }
+                if index == 0 {
+                    for _ in 0..<(round % 37) { _ = arrived.now }
+                    signal.raise()
+                } else if !signal.wait(until: nil) {
+                    return findings.note("round \(round): woken without a reason")
+                }
+            }
+        }
+        #expect(findings.all == [])
     }
 
     /// The waiter is told of the last raise of each producer, however many fell together.
