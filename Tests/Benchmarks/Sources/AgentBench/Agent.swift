@@ -27,9 +27,11 @@ final class Agent {
         try configuration.write(to: file("agent.yaml"), atomically: true, encoding: .utf8)
     }
 
-    deinit {
+    /// Stops the agent and removes its directory. May be called twice.
+    func end() {
         stop()
         if manager >= 0 { close(manager) }
+        manager = -1
         try? FileManager.default.removeItem(at: directory)
     }
 
