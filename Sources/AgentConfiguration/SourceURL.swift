@@ -1,3 +1,5 @@
+internal import ConfigSnapshot
+
 /// The URL of a source, taken apart as far as the agent has to know.
 struct SourceURL: Equatable {
     var scheme: SourceConfiguration.Scheme
@@ -41,32 +43,13 @@ struct SourceURL: Equatable {
         guard !rest.contains("?") else {
             throw SettingProblem("a file URL with a query ('?…')", "write %3F for a '?' in a file's name")
         }
-        guard let path = percentDecoded(rest) else {
+        guard let path = PercentEncoding.decode(rest, allowsZero: false) else {
             throw SettingProblem(
                 "a file URL with a '%' that two hexadecimal digits do not follow, or that is no UTF-8",
                 "write %25 for a '%' in a file's name"
             )
         }
         return path
-    }
-
-    /// - Returns: `nil` for malformed escapes, for a zero byte, and for what is not UTF-8.
-    private static func percentDecoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = Substring(rest.prefix(2))
-            guard digits.utf8.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16),
-                value != 0
-            else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 
     private static func httpPath(_ rest: Substring) throws(SettingProblem) -> String {

@@ -1,4 +1,5 @@
 internal import AgentAPI
+internal import ConfigSnapshot
 internal import NIOCore
 internal import NIOHTTP1
 
@@ -13,12 +14,13 @@ struct LocalRequest {
     /// - Returns: `nil` when the target cannot be read as a path.
     init?(_ head: HTTPRequestHead) {
         let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, first.hasPrefix("/"), let path = Self.percentDecoded(first) else { return nil }
+        guard let first = parts.first, first.hasPrefix("/"), let path = PercentEncoding.decode(first, allowsZero: true)
+        else { return nil }
         var query: [String: String] = [:]
         for pair in parts.dropFirst().first?.split(separator: "&") ?? [] {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.percentDecoded(sides[0]),
-                let value = sides.count == 2 ? Self.percentDecoded(sides[1]) : ""
+            guard let name = PercentEncoding.decode(sides[0], allowsZero: true),
+                let value = sides.count == 2 ? PercentEncoding.decode(sides[1], allowsZero: true) : ""
             else { return nil }
             query[name] = value
         }
@@ -26,28 +28,6 @@ struct LocalRequest {
         self.path = path
         self.query = query
         headers = head.headers
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2)
-            // A sign would pass for a digit.
-            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            else {
-                return nil
-            }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 }
 

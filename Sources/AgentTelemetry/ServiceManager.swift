@@ -19,10 +19,6 @@ public enum ServiceManager {
 
     public static func feedWatchdog() { notify("WATCHDOG=1") }
 
-    public static func reloading(monotonicMicroseconds: UInt64) {
-        notify("RELOADING=1\nMONOTONIC_USEC=\(monotonicMicroseconds)")
-    }
-
     private static func notify(_ state: String) { sd_notify(0, state) }
 
     /// The sockets that systemd opened for us, by the names of their units. To be called once, before any thread
