@@ -93,10 +93,16 @@ let package = Package(
             dependencies: ["ConfigDecode", "ConfigSnapshot"],
             swiftSettings: strict
         ),
+        // From what is configured to what is to be done: for agentd, and for whoever checks in its place.
+        .target(
+            name: "AgentPlanning",
+            dependencies: ["AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch"],
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "agentd",
             dependencies: [
-                "CProcess", "AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish",
+                "CProcess", "AgentConfiguration", "AgentPlanning", "ConfigAgent", "ConfigFetch", "ConfigPublish",
                 "ConfigSnapshot", "Curl", "LockLadder", "AgentTelemetry", "AgentControl", "AgentAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

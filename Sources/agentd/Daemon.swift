@@ -1,6 +1,7 @@
 internal import AgentAPI
 internal import AgentConfiguration
 internal import AgentControl
+internal import AgentPlanning
 internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigFetch

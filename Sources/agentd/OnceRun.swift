@@ -1,5 +1,6 @@
 internal import AgentAPI
 internal import AgentConfiguration
+internal import AgentPlanning
 internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigFetch
