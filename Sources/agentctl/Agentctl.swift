@@ -13,7 +13,8 @@ struct Agentctl: ParsableCommand {
             """,
         version: "agentctl \(Version.text)",
         subcommands: [
-            StatusCommand.self, GetCommand.self, RefreshCommand.self, LocksCommand.self, SourcesCommand.self,
+            StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, LocksCommand.self,
+            SourcesCommand.self,
         ]
     )
 
