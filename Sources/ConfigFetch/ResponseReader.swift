@@ -17,7 +17,6 @@ enum ResponseReader {
         trace: Trace
     ) -> Reading {
         if let failure { return .result(.failed(stageFailure(failure, of: spec), retryAfterNanoseconds: nil)) }
-        if spec.kind == .file { return .result(document(transfer, of: spec, validators: .none, trace: trace)) }
         switch transfer.status {
         case 200:
             let validators = Validators(
@@ -48,10 +47,9 @@ enum ResponseReader {
         validators: Validators,
         trace: Trace
     ) -> FetchResult {
-        let isFramed = spec.kind == .file || transfer.isFramed
         let contentType = transfer.header("Content-Type")?.prefix { $0 != ";" }
         let body = transfer.takeBody()
-        guard isFramed || looksLikeWholeJSON(body) else {
+        guard transfer.isFramed || looksLikeWholeJSON(body) else {
             return .failed(
                 StageFailure(
                     .fetch,
@@ -108,7 +106,7 @@ enum ResponseReader {
         .resolve: "resolve", .connect: "connect", .timeout: "timeout", .tls: "tls", .certificate: "certificate",
         .bodyTooLarge: "too_large", .headersTooLarge: "headers_too_large", .truncated: "truncated",
         .encoding: "encoding", .addressRefused: "address_refused", .emptyReply: "empty_reply",
-        .badResponse: "bad_response", .cannotRead: "cannot_read", .memory: "memory", .other: "other",
+        .badResponse: "bad_response", .memory: "memory", .other: "other",
     ]
 
     private static func code(of kind: CurlTransfer.Failure.Kind) -> String { codes[kind] ?? "other" }
@@ -122,7 +120,6 @@ enum ResponseReader {
         case .certificate: "check the origin's certificate, this machine's clock and 'tls.ca' of '\(source)'"
         case .bodyTooLarge: "raise 'guard.max_bytes' of source '\(source)' if that is meant"
         case .addressRefused: "set 'allow_link_local: true' in source '\(source)' if that is meant"
-        case .cannotRead: "check that the file exists and that the agent's user may read it"
         default: nil
         }
     }

@@ -4,7 +4,7 @@ internal import CCurl
 public final class CurlTransfer {
     public struct Request: Sendable {
         public var url: String
-        /// The only schemes that may be spoken, as libcurl names them: `http,https` or `file`.
+        /// The only schemes that may be spoken, as libcurl names them: `http,https`.
         public var schemes: String
         /// Speak HTTP over this Unix socket instead of to the URL's host.
         public var unixSocket: String?
@@ -31,7 +31,7 @@ public final class CurlTransfer {
     public struct Failure: Error, Sendable {
         public enum Kind: Sendable {
             case resolve, connect, timeout, tls, certificate, bodyTooLarge, headersTooLarge, truncated, encoding
-            case addressRefused, emptyReply, badResponse, cannotRead, memory, other
+            case addressRefused, emptyReply, badResponse, memory, other
         }
         public let kind: Kind
         /// libcurl's own words, with the details it had.
@@ -184,7 +184,6 @@ public final class CurlTransfer {
         case CURLE_GOT_NOTHING: .emptyReply
         case CURLE_WEIRD_SERVER_REPLY, CURLE_RECV_ERROR, CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_UNSUPPORTED_PROTOCOL:
             .badResponse
-        case CURLE_FILE_COULDNT_READ_FILE, CURLE_READ_ERROR: .cannotRead
         case CURLE_OUT_OF_MEMORY: .memory
         default: .other
         }
