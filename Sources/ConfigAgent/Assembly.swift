@@ -270,6 +270,8 @@ final class Assembly {
         _ document: VerifiedDocument,
         _ stage: Stage
     ) throws(StageFailure) -> DecodedDocument {
+        let bytes = document.body.count
+        guard MemoryRoom.has(MemoryRoom.forDecoding(bytes)) else { throw .noMemory(.decode, bytes: bytes) }
         do throws(DecodeError) {
             return try stage.decoder.decode(document, now: { self.now })
         } catch {

@@ -38,6 +38,7 @@ enum FileReader {
                 )
             )
         }
+        guard MemoryRoom.has(stamp.size) else { return .failed(.noMemory(.fetch, bytes: stamp.size)) }
         let body: [UInt8]
         switch bytes(of: descriptor, count: stamp.size) {
         case .success(let read): body = read

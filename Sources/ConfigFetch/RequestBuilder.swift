@@ -19,6 +19,7 @@ enum RequestBuilder {
         request.caFile = spec.caFile
         request.allowsLinkLocal = spec.allowsLinkLocal
         request.maxBodyBytes = spec.maxBytes
+        request.hasRoom = { MemoryRoom.has($0) }
         request.headers = [
             ("Accept", "application/json, application/yaml;q=0.9, */*;q=0.1"), ("Accept-Encoding", "gzip"),
         ]

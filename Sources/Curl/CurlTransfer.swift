@@ -18,6 +18,8 @@ public final class CurlTransfer {
         public var allowsLinkLocal = false
         /// Bounds the body after decompression.
         public var maxBodyBytes = 16 << 20
+        /// Asked before much memory is taken for the body; `nil` to take it as it comes.
+        public var hasRoom: (@convention(c) (Int) -> Bool)?
         /// Bounds all header lines together.
         public var maxHeaderBytes = 64 << 10
 
@@ -52,6 +54,7 @@ public final class CurlTransfer {
         sink = .allocate(capacity: 1)
         sink.initialize(to: ccurl_sink())
         sink.pointee.body_limit = request.maxBodyBytes
+        sink.pointee.has_room = request.hasRoom
         sink.pointee.header_limit = request.maxHeaderBytes
         sink.pointee.allow_link_local = request.allowsLinkLocal
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -121,6 +124,9 @@ public final class CurlTransfer {
         ccurl_get_long(handle, CURLINFO_HTTP_VERSION) >= CURL_HTTP_VERSION_2_0 || header("Content-Length") != nil
             || header("Transfer-Encoding")?.lowercased().hasSuffix("chunked") == true || sink.pointee.stream_ended
     }
+
+    /// The body's length so far, decompressed.
+    public var bodyLength: Int { sink.pointee.body_length }
 
     /// Takes the body, decompressed; a second call gets nothing.
     public func takeBody() -> [UInt8] {

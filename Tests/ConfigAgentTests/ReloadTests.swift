@@ -98,6 +98,9 @@ struct ReloadTests {
         try waitUntil("both are there") { running.value("g") == "1" }
         adopt(running, [file("base"), file("extra", required: false)])
         #expect(running.value("") == #"{"a":1}"#)
+        try waitUntil("it was asked in vain") {
+            running.agent.sourceFacts[sourceName("extra")]?.consecutiveFailures == 1
+        }
         try directory.write("extra", #"{"e":1}"#)
         #expect(try running.refresh("extra").name == "published")
         #expect(running.value("") == #"{"a":1,"e":1}"#)
