@@ -152,7 +152,15 @@ let package = Package(
         // agentd: its records are held against the catalog.
         .testTarget(
             name: "AgentTelemetryTests",
-            dependencies: ["AgentTelemetry", "ConfigAgent", "ConfigPublish", "ConfigSnapshot", "LockLadder", "agentd"],
+            dependencies: [
+                "AgentConfiguration", "AgentTelemetry", "ConfigAgent", "ConfigPublish", "ConfigSnapshot",
+                "LockLadder", "agentd",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AgentdTests",
+            dependencies: ["AgentAPI", "AgentConfiguration", "AgentTelemetry", "agentd"],
             swiftSettings: strict
         ),
         .testTarget(
