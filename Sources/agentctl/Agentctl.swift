@@ -14,6 +14,7 @@ struct Agentctl: ParsableCommand {
         version: "agentctl \(Version.text)",
         subcommands: [
             StatusCommand.self, GetCommand.self, RefreshCommand.self, LocksCommand.self, SourcesCommand.self,
+            DoctorCommand.self, SupportBundleCommand.self,
         ]
     )
 

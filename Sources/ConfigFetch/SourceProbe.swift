@@ -1,0 +1,195 @@
+public import ConfigSnapshot
+internal import Curl
+internal import Glibc
+internal import LockLadder
+
+/// One request to each source by the agent's own rules, for whoever looks at a source without being the agent.
+public enum SourceProbe {
+    /// What a source answered.
+    public struct Answer: Sendable {
+        /// What the answer comes to; never "not modified", because nothing is asked conditionally.
+        public var result: FetchResult
+        /// How far the origin's clock is ahead of ours, in seconds; `nil` where it did not tell the time.
+        public var clockAhead: ClosedRange<Int64>?
+
+        public init(result: FetchResult, clockAhead: ClosedRange<Int64>? = nil) {
+            self.result = result
+            self.clockAhead = clockAhead
+        }
+    }
+
+    private struct Job {
+        let spec: SourceSpec
+        let transfer: CurlTransfer
+        let trace: Trace
+        let redirectsLeft: Int
+        /// When this request left, in seconds since 1970.
+        let sentAt: Int64
+    }
+
+    /// Asks each source once, all at the same time. Blocks until all have answered or the time is over.
+    ///
+    /// - Parameter timeoutMilliseconds: bounds the whole; a source's own limit may be shorter.
+    public static func ask(_ specs: [SourceSpec], timeoutMilliseconds: Int) -> [SourceName: Answer] {
+        var run = Run(deadline: MonotonicTime.now.advanced(byNanoseconds: UInt64(timeoutMilliseconds) * 1_000_000))
+        for spec in specs where spec.kind == .file { run.answers[spec.name] = Answer(result: read(spec)) }
+        let remote = specs.filter { $0.kind != .file }
+        if !remote.isEmpty { run.perform(remote, timeoutMilliseconds: timeoutMilliseconds) }
+        return run.answers
+    }
+
+    // MARK: Over the network
+
+    /// One round of requests, on the calling thread.
+    private struct Run {
+        let deadline: MonotonicTime
+        var answers: [SourceName: Answer] = [:]
+        private var jobs: [ObjectIdentifier: Job] = [:]
+
+        init(deadline: MonotonicTime) { self.deadline = deadline }
+
+        mutating func perform(_ specs: [SourceSpec], timeoutMilliseconds: Int) {
+            guard let multi = CurlMulti() else {
+                for spec in specs { fail(spec, StageFailure(.fetch, "memory", "libcurl does not start")) }
+                return
+            }
+            for spec in specs { send(spec, to: spec.url, redirectsLeft: spec.maxRedirects, on: multi) }
+            while !jobs.isEmpty {
+                multi.perform()
+                while let (transfer, failure) = multi.nextDone() { finish(transfer, failure, on: multi) }
+                let left = deadline.nanoseconds(since: .now)
+                if jobs.isEmpty { return }
+                if left == 0 { break }
+                multi.wait(milliseconds: min(1_000, Int(clamping: left / 1_000_000) + 1))
+            }
+            for job in jobs.values {
+                multi.remove(job.transfer)
+                fail(
+                    job.spec,
+                    StageFailure(.fetch, "timeout", "there was no whole answer after \(timeoutMilliseconds) ms")
+                )
+            }
+        }
+
+        private mutating func send(_ spec: SourceSpec, to url: String, redirectsLeft: Int, on multi: CurlMulti) {
+            let request = RequestBuilder.request(
+                for: spec,
+                url: url,
+                isOwnOrigin: RequestBuilder.origin(of: url) == RequestBuilder.origin(of: spec.url),
+                validators: .none
+            )
+            guard let transfer = CurlTransfer(request) else {
+                return fail(spec, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
+            }
+            var trace = Trace()
+            trace[.requested] = MonotonicTime.now.nanoseconds
+            jobs[ObjectIdentifier(transfer)] = Job(
+                spec: spec,
+                transfer: transfer,
+                trace: trace,
+                redirectsLeft: redirectsLeft,
+                sentAt: SourceProbe.nowSeconds
+            )
+            multi.add(transfer)
+        }
+
+        private mutating func finish(_ transfer: CurlTransfer, _ failure: CurlTransfer.Failure?, on multi: CurlMulti) {
+            guard let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)) else { return }
+            let ahead = SourceProbe.clockAhead(transfer, sentAt: job.sentAt)
+            let reading = ResponseReader.read(
+                transfer,
+                failure: failure,
+                of: job.spec,
+                wasConditional: false,
+                trace: job.trace
+            )
+            switch reading {
+            case .result(let result): answers[job.spec.name] = Answer(result: result, clockAhead: ahead)
+            case .redirect(let url) where job.redirectsLeft > 0:
+                send(job.spec, to: url, redirectsLeft: job.redirectsLeft - 1, on: multi)
+            case .redirect:
+                let limit = job.spec.maxRedirects
+                fail(
+                    job.spec,
+                    StageFailure(
+                        .fetch,
+                        "redirect",
+                        "the origin redirects more than \(limit) times, which is the limit",
+                        hint: "point 'url' at the final address, or raise 'max_redirects' of source '\(job.spec.name)'"
+                    )
+                )
+            }
+        }
+
+        private mutating func fail(_ spec: SourceSpec, _ failure: StageFailure) {
+            answers[spec.name] = Answer(result: .failed(failure, retryAfterNanoseconds: nil))
+        }
+    }
+
+    private static var nowSeconds: Int64 { WallClock.nowNanoseconds / 1_000_000_000 }
+
+    /// The origin's clock tells whole seconds, and told them at some time between the request and now.
+    private static func clockAhead(_ transfer: CurlTransfer, sentAt: Int64) -> ClosedRange<Int64>? {
+        guard let date = transfer.date("Date") else { return nil }
+        // A cache's answer is older by as much as it says.
+        let age = transfer.header("Age").flatMap { Int64($0) }.map { max(0, min($0, 1 << 32)) } ?? 0
+        let least = date + age - nowSeconds - 1
+        return least...max(least, date + age + 1 - sentAt)
+    }
+
+    // MARK: Files
+
+    private static func read(_ spec: SourceSpec) -> FetchResult {
+        func failed(_ message: String, hint: String? = nil) -> FetchResult {
+            .failed(StageFailure(.fetch, "cannot_read", message, hint: hint), retryAfterNanoseconds: nil)
+        }
+        guard let path = FileURL.path(of: spec.url) else { return failed("the URL names no file") }
+        // Not to wait where somebody has put a pipe.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        var status = stat()
+        guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
+            let reason = String(cString: strerror(errno))
+            if descriptor >= 0 { close(descriptor) }
+            return failed(
+                "cannot read \(path): \(reason)",
+                hint: "check that the file exists and that the agent's user may read it"
+            )
+        }
+        defer { close(descriptor) }
+        guard status.st_mode & S_IFMT == S_IFREG else { return failed("\(path) is not a regular file") }
+        var trace = Trace()
+        trace[.requested] = MonotonicTime.now.nanoseconds
+        guard let body = bytes(of: descriptor, limit: spec.maxBytes) else {
+            return failed("cannot read \(path): \(String(cString: strerror(errno)))")
+        }
+        guard body.count <= spec.maxBytes else {
+            let failure = StageFailure(
+                .fetch,
+                "too_large",
+                "the document is larger than the limit of \(spec.maxBytes) bytes",
+                hint: "raise 'guard.max_bytes' of source '\(spec.name)' if that is meant"
+            )
+            return .failed(failure, retryAfterNanoseconds: nil)
+        }
+        trace[.received] = MonotonicTime.now.nanoseconds
+        return .document(
+            FetchedDocument(source: spec.name, body: body, validators: .none, contentType: nil, trace: trace)
+        )
+    }
+
+    /// - Returns: at most one byte more than `limit`; `nil` when reading fails.
+    private static func bytes(of descriptor: Int32, limit: Int) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count <= limit {
+            let wanted = min(chunk.count, limit + 1 - bytes.count)
+            // SAFETY: `read` writes no more than was asked for, which is no more than the buffer holds.
+            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, wanted) }
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 { return nil }
+            if count == 0 { break }
+            bytes.append(contentsOf: chunk[..<count])
+        }
+        return bytes
+    }
+}

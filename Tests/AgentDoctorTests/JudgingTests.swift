@@ -1,0 +1,7 @@
+import AgentAPI
+import Testing
+
+@testable import AgentDoctor
+
+@Suite("Placeholder")
+struct PlaceholderTests {}
