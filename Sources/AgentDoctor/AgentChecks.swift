@@ -61,7 +61,7 @@ enum AgentChecks {
         }
     }
 
-    private static func words(_ failure: LocalClient.Failure) -> String {
+    static func words(_ failure: LocalClient.Failure) -> String {
         switch failure {
         case .noSuchSocket: "there is no socket"
         case .refused: "nobody listens"
@@ -101,7 +101,8 @@ enum AgentChecks {
 
     private static func sameConfiguration(_ status: StatusReport, _ scene: Scene) -> Check? {
         let inUse = status.agent.configFile
-        guard inUse != scene.options.configuration else { return nil }
+        // A path that is not absolute was meant from where the agent was started.
+        guard inUse.hasPrefix("/"), !FileFacts.areSame(inUse, scene.options.configuration) else { return nil }
         return Check(
             "config.in_use",
             nil,

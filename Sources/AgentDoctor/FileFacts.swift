@@ -39,6 +39,14 @@ struct FileFacts: Sendable, Equatable {
         return FileFacts(status)
     }
 
+    /// Whether two paths lead to one file.
+    static func areSame(_ left: String, _ right: String) -> Bool {
+        var first = stat()
+        var second = stat()
+        guard left != right, stat(left, &first) == 0, stat(right, &second) == 0 else { return left == right }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     private init(_ status: stat) {
         switch status.st_mode & S_IFMT {
         case S_IFREG: kind = .file

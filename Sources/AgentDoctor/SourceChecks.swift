@@ -94,6 +94,10 @@ enum SourceChecks {
                 + "agentctl doctor --timeout \(spec.timeoutMilliseconds)ms"
             return Check("source.answers", label(source), .warn, found, advice: advice)
         }
+        if failure.message.hasPrefix("Resolving timed out") {
+            let advice = "this machine's resolver does not answer: see /etc/resolv.conf, and try: getent hosts NAME"
+            return Check("source.answers", label(source), .fail, found, advice: advice)
+        }
         let general = "see what it says from here: curl -v '\(spec.redactedURL)'"
         return Check("source.answers", label(source), .fail, found, advice: failure.hint ?? general)
     }

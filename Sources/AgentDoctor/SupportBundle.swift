@@ -102,7 +102,7 @@ public struct SupportBundle {
             do throws(LocalClient.Failure) {
                 return Entry(name: file, what: what, bytes: try client.request(path: path).body)
             } catch {
-                return missing(file, what, "no answer: \(error)")
+                return missing(file, what, AgentChecks.words(error))
             }
         }
     }
