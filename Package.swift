@@ -195,7 +195,9 @@ let package = Package(
         .testTarget(name: "LockLadderTests", dependencies: ["CLockLadder", "LockLadder"], swiftSettings: strict),
         .testTarget(
             name: "AgentDoctorTests",
-            dependencies: ["AgentAPI", "AgentDoctor", "ConfigFetch", "ConfigSnapshot", "TestSupport"],
+            dependencies: [
+                "AgentAPI", "AgentConfiguration", "AgentDoctor", "ConfigFetch", "ConfigSnapshot", "TestSupport",
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
