@@ -14,6 +14,9 @@ public enum Routes {
     public static let metrics = "/metrics"
     /// On the config socket: the whole configuration, or with `/KEY` one value.
     public static let config = "/v1/config"
+    /// On the config socket: server-sent events about all of it, about what is at or below `?prefix=KEY`, or with
+    /// `/KEY` about one value. Goes on from the generation in `Last-Event-ID`.
+    public static let watch = "/v1/watch"
     /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
     public static let refresh = "/v1/refresh"
 }

@@ -20,6 +20,8 @@ public struct StatusReport: Codable, Sendable, Hashable {
     public var sources: [String: SourceStatus]
     /// How requests to sources were shared.
     public var flights: FlightCounts
+    /// The clients of each socket: `status`, `config` and `control`.
+    public var clients: [String: ClientCounts]
     /// What became of the agent's own records.
     public var journal: JournalCounts
 
@@ -34,6 +36,7 @@ public struct StatusReport: Codable, Sendable, Hashable {
         case workers
         case sources
         case flights
+        case clients
         case journal
     }
 
@@ -48,6 +51,7 @@ public struct StatusReport: Codable, Sendable, Hashable {
         workers: WorkerPool,
         sources: [String: SourceStatus],
         flights: FlightCounts,
+        clients: [String: ClientCounts],
         journal: JournalCounts
     ) {
         self.apiVersion = apiVersion
@@ -60,6 +64,7 @@ public struct StatusReport: Codable, Sendable, Hashable {
         self.workers = workers
         self.sources = sources
         self.flights = flights
+        self.clients = clients
         self.journal = journal
     }
 
@@ -76,6 +81,7 @@ public struct StatusReport: Codable, Sendable, Hashable {
         try container.encode(workers, forKey: .workers)
         try container.encode(sources, forKey: .sources)
         try container.encode(flights, forKey: .flights)
+        try container.encode(clients, forKey: .clients)
         try container.encode(journal, forKey: .journal)
     }
 }

@@ -4,12 +4,16 @@ internal import ConfigSnapshot
 extension SettingsReader {
     mutating func agent(_ root: Setting) -> AgentConfiguration {
         var agent = AgentConfiguration()
-        let members = members(root, known: ["runtime_dir", "state_dir", "workers", "sources", "layers", "locks"])
+        let members = members(
+            root,
+            known: ["runtime_dir", "state_dir", "workers", "sources", "layers", "locks", "limits"]
+        )
         // The sockets' names follow, and a socket's path has room for 107 bytes.
         agent.runtimeDirectory = path(members["runtime_dir"], maxBytes: 80) ?? agent.runtimeDirectory
         agent.stateDirectory = path(members["state_dir"]) ?? agent.stateDirectory
         agent.workers = readInteger(members["workers"], default: agent.workers, in: AgentConfiguration.workerRange)
         readLocks(members["locks"], into: &agent.locks)
+        readLimits(members["limits"], into: &agent.limits)
         let written = items(ofSection: members["sources"])
         if written.isEmpty, members["sources"].map({ $0.isSection }) ?? true {
             note(
@@ -29,6 +33,24 @@ extension SettingsReader {
         locks.report = readSpan(members["report"], default: locks.report, in: .milliseconds(100)...(.days(1)))
         let waits = TimeSpan(nanoseconds: 1000)...TimeSpan.hours(1)
         locks.warnWait = readSpan(members["warn_wait"], default: locks.warnWait, in: waits)
+    }
+
+    private mutating func readLimits(_ setting: Setting?, into limits: inout AgentConfiguration.Limits) {
+        let known = [
+            "connections", "connections_per_peer", "header_bytes", "body_bytes", "idle", "request_time",
+            "answer_time", "heartbeat",
+        ]
+        let members = members(setting, known: known)
+        let counts = 1...1_000_000
+        limits.connections = members["connections"].map { readInteger($0, default: 1, in: counts) }
+        limits.connectionsPerPeer = members["connections_per_peer"].map { readInteger($0, default: 1, in: counts) }
+        limits.headerBytes = readSize(members["header_bytes"], default: limits.headerBytes, in: 256...(64 << 10))
+        limits.bodyBytes = readSize(members["body_bytes"], default: limits.bodyBytes, in: 0...(1 << 20))
+        let times = TimeSpan.milliseconds(10)...TimeSpan.hours(1)
+        limits.idle = readSpan(members["idle"], default: limits.idle, in: times)
+        limits.requestTime = readSpan(members["request_time"], default: limits.requestTime, in: times)
+        limits.answerTime = readSpan(members["answer_time"], default: limits.answerTime, in: times)
+        limits.heartbeat = readSpan(members["heartbeat"], default: limits.heartbeat, in: times)
     }
 
     /// The sources in the order of `layers`, or as they were written where there is no such list.

@@ -55,7 +55,7 @@ enum ConfigurationFiles {
         return names.map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }
     }
 
-    private static func bytes(of path: String) throws(ConfigurationError) -> [UInt8] {
+    static func bytes(of path: String, limit: Int = maxBytes) throws(ConfigurationError) -> [UInt8] {
         // Not to wait for ever where somebody has put a pipe.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
@@ -74,10 +74,10 @@ enum ConfigurationFiles {
             guard count >= 0 else { throw unreadable(path, errno) }
             if count == 0 { return bytes }
             bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= maxBytes else {
+            guard bytes.count <= limit else {
                 throw problem(
                     path,
-                    "larger than \(ByteSize.text(maxBytes))",
+                    "larger than \(ByteSize.text(limit))",
                     "this cannot be the agent's configuration"
                 )
             }

@@ -6,7 +6,10 @@ internal import ConfigSnapshot
 /// Every `read…` returns the given default for a setting that is not there, and for one that is wrong after noting
 /// it.
 struct SettingsReader {
+    let credentials: Credentials
     private var errors: [ConfigurationError] = []
+
+    init(credentials: Credentials) { self.credentials = credentials }
 
     /// Throws what has been noted, if anything has.
     func throwErrors(inOrderOf files: [String]) throws(ConfigurationErrors) {

@@ -94,7 +94,7 @@ extension SettingsReader {
     private mutating func headers(_ setting: Setting?) -> [HeaderField] {
         var fields: [HeaderField] = []
         for member in items(ofSection: setting) {
-            guard let value = text(member) else { continue }
+            guard let value = secret(member) else { continue }
             do throws(SettingProblem) {
                 try HeaderField.check(name: member.name)
                 try HeaderField.check(value: value)
@@ -118,9 +118,9 @@ extension SettingsReader {
             }
         }
         return SourceConfiguration.TLS(
-            ca: path(members["ca"]),
-            certificate: path(members["cert"]),
-            key: path(members["key"])
+            ca: secretPath(members["ca"]),
+            certificate: secretPath(members["cert"]),
+            key: secretPath(members["key"])
         )
     }
 

@@ -4,15 +4,42 @@ internal import Synchronization
 
 /// The open connections of one worker. Belongs to its event loop.
 final class ConnectionSet {
+    private let loop: any EventLoop
     private var open: [ObjectIdentifier: HTTPConnection] = [:]
     private let total: ConnectionCount
+    private let interval: TimeAmount
+    private var isTicking = false
     private(set) var isQuiescing = false
 
-    init(total: ConnectionCount) { self.total = total }
+    /// - Parameter limits: how often it has to be looked at the connections follows from these.
+    init(loop: any EventLoop, total: ConnectionCount, limits: ClientLimits) {
+        self.loop = loop
+        self.total = total
+        let shortest = min(limits.idle, limits.requestTime, limits.answerTime, limits.heartbeat)
+        interval = .nanoseconds(Int64(clamping: min(1_000_000_000, max(1_000_000, shortest / 4))))
+    }
 
     func insert(_ connection: HTTPConnection) {
         open[ObjectIdentifier(connection)] = connection
         total.rise()
+        tickLater()
+    }
+
+    /// One timer for all, and none while there is nobody to look at.
+    private func tickLater() {
+        guard !isTicking, !open.isEmpty else { return }
+        isTicking = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: interval) {
+            bound.value.isTicking = false
+            bound.value.tick()
+        }
+    }
+
+    private func tick() {
+        let now = MonotonicTime.now
+        for connection in Array(open.values) { connection.check(at: now) }
+        tickLater()
     }
 
     func remove(_ connection: HTTPConnection) {

@@ -26,8 +26,16 @@ public final class ControlServer: Sendable {
         public var inherited: [String: Int32]
         /// Shown in status.
         public var configFile: String
+        public var limits: ClientLimits
 
-        public init(workers: Int, paths: AgentPaths, inherited: [String: Int32], configFile: String) {
+        public init(
+            workers: Int,
+            paths: AgentPaths,
+            inherited: [String: Int32],
+            configFile: String,
+            limits: ClientLimits = ClientLimits()
+        ) {
+            self.limits = limits
             self.workers = workers
             self.paths = paths
             self.inherited = inherited
@@ -35,37 +43,60 @@ public final class ControlServer: Sendable {
         }
     }
 
-    /// A connection without a request for this long is closed.
-    private static let idle = TimeAmount.seconds(60)
-
     private let agent: Agent
     private let options: Options
     private let reports: ReportBuilder
     private let group: MultiThreadedEventLoopGroup
     private let channels = Mutex("control.channels", [any Channel]())
     private let connections = ConnectionCount()
+    private let book = EventBook()
+    private let clients: [Right: Clients]
     private let boundPaths = Mutex("control.paths", [String]())
 
     public init(agent: Agent, journal: Journal, options: Options) {
         self.agent = agent
         self.options = options
-        reports = ReportBuilder(agent: agent, journal: journal, configFile: options.configFile)
+        let rights = Right.allCases
+        clients = Dictionary(
+            uniqueKeysWithValues: rights.map { ($0, Clients(limits: options.limits, rights: rights.count)) }
+        )
+        reports = ReportBuilder(
+            agent: agent,
+            journal: journal,
+            configFile: options.configFile,
+            clients: clients,
+            book: book
+        )
         group = MultiThreadedEventLoopGroup(numberOfThreads: options.workers)
     }
 
     /// Starts the workers and opens the three sockets. Blocks for as long as that takes.
     public func start() throws {
-        let cell = agent.publisher.cell
+        let publisher = agent.publisher
         let connections = connections
+        let book = book
+        let limits = options.limits
         var workers: [Worker] = []
         for (index, loop) in group.makeIterator().enumerated() {
             workers.append(
-                try loop.submit { Worker(index: index, loop: loop, cell: cell, connections: connections) }.wait()
+                try loop.submit {
+                    Worker(
+                        index: index,
+                        loop: loop,
+                        publisher: publisher,
+                        connections: connections,
+                        book: book,
+                        limits: limits
+                    )
+                }.wait()
             )
         }
         reports.use(workers)
         let all = workers
-        agent.publisher.observe { _ in for worker in all { worker.published() } }
+        agent.publisher.observe { _ in
+            book.clear()
+            for worker in all { worker.published() }
+        }
         // Publications between the making of a reader and its registration are caught up with here.
         for worker in all { worker.published() }
         for right in Right.allCases { try open(right, workers: all) }
@@ -75,23 +106,34 @@ public final class ControlServer: Sendable {
         let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })
         let reports = reports
         let agent = agent
-        let limit = ConnectionLimit(limit: ConnectionLimit.share(among: Right.allCases.count))
+        let limits = options.limits
+        guard let clients = clients[right] else { return }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             // A connection asks for bytes itself, when it has answered what came before.
             .childChannelOption(.autoRead, value: false)
+            // A client that has sent all it has to say may still want to read.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard limit.take() else { throw ChannelError.operationUnsupported }
-                    channel.closeFuture.whenComplete { _ in limit.giveBack() }
+                    let peer = PeerProcess.of(channel)
+                    guard clients.take(peer: peer) else { throw ChannelError.operationUnsupported }
+                    channel.closeFuture.whenComplete { _ in clients.giveBack(peer: peer) }
                     guard let worker = byLoop[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
                     let router = Router(right: right, worker: worker, reports: reports, agent: agent)
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
-                    try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idle))
-                    try pipeline.addHandler(HTTPConnection(connections: worker.connections, answer: router.answer))
+                    try Self.fill(
+                        channel.pipeline.syncOperations,
+                        HTTPConnection(
+                            right: right,
+                            worker: worker,
+                            clients: clients,
+                            limits: limits,
+                            answer: router.answer
+                        ),
+                        limits
+                    )
                 }
             }
         let channel: any Channel
@@ -101,6 +143,22 @@ public final class ControlServer: Sendable {
             channel = try bind(right, bootstrap)
         }
         channels.withLock { $0.append(channel) }
+    }
+
+    private static func fill(
+        _ pipeline: ChannelPipeline.SynchronousOperations,
+        _ connection: HTTPConnection,
+        _ limits: ClientLimits
+    ) throws {
+        var decoderLimits = NIOHTTPDecoderLimitConfiguration()
+        decoderLimits.maxHeaderFieldSize = limits.headerBytes
+        decoderLimits.maxHeaderListSize = limits.headerBytes
+        let decoder = HTTPRequestDecoder(
+            leftOverBytesStrategy: .dropBytes,
+            informationalResponseStrategy: .drop,
+            limitConfiguration: decoderLimits
+        )
+        try pipeline.addHandlers(ByteGate(connection), ByteToMessageHandler(decoder), connection)
     }
 
     private func bind(_ right: Right, _ bootstrap: ServerBootstrap) throws -> any Channel {

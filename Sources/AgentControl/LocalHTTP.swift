@@ -66,8 +66,10 @@ struct LocalResponse: Sendable {
     }
 }
 
-/// An answer that is there, or one that comes later on the same event loop.
+/// An answer that is there, one that comes later on the same event loop, or one that never ends.
 enum LocalAnswer {
     case now(LocalResponse)
     case later(EventLoopFuture<LocalResponse>, abandon: () -> Void)
+    /// Events about a topic, for a client that knows everything up to a generation, or nothing.
+    case watch(WatchTopic, known: UInt64?)
 }

@@ -4,10 +4,13 @@ internal import LockLadder
 
 /// `/metrics`: the same facts as `/v1/status`, for Prometheus.
 enum MetricsText {
-    static func render(_ status: StatusReport, _ sources: SourcesReport) -> String {
+    static func render(_ status: StatusReport, _ sources: SourcesReport, eventsEncoded: UInt64) -> String {
         var out = PrometheusText()
         agent(status, &out)
         flights(status, &out)
+        clients(status, &out)
+        out.metric("config_agent_watch_events_encoded_total", .counter, "Events encoded, each for all who watch alike.")
+        out.sample("config_agent_watch_events_encoded_total", [], eventsEncoded)
         self.sources(sources, &out)
         locks(&out)
         return out.text
@@ -57,6 +60,32 @@ enum MetricsText {
         out.sample("config_agent_flight_failures_total", [], status.flights.failures)
         out.metric("config_agent_flights_in_flight", .gauge, "Fetches on their way.")
         out.sample("config_agent_flights_in_flight", [], value(status.flights.inFlight))
+    }
+
+    private static func clients(_ status: StatusReport, _ out: inout PrometheusText) {
+        let sockets = status.clients.sorted { $0.key < $1.key }
+        out.metric("config_agent_connections", .gauge, "Open connections by socket.")
+        for (socket, counts) in sockets {
+            out.sample("config_agent_connections", [("socket", socket)], value(counts.connections))
+        }
+        out.metric("config_agent_watchers", .gauge, "Connections that watch for changes.")
+        for (socket, counts) in sockets {
+            out.sample("config_agent_watchers", [("socket", socket)], value(counts.watchers))
+        }
+        out.metric(
+            "config_agent_clients_cut_off_total",
+            .counter,
+            "Clients turned away or cut off, by the limit that they ran into."
+        )
+        for (socket, counts) in sockets {
+            for limit in ClientLimit.allCases {
+                out.sample(
+                    "config_agent_clients_cut_off_total",
+                    [("socket", socket), ("limit", limit.rawValue)],
+                    counts.cutOff[limit.rawValue] ?? 0
+                )
+            }
+        }
     }
 
     private static func sources(_ report: SourcesReport, _ out: inout PrometheusText) {

@@ -12,9 +12,13 @@ final class ReportBuilder: Sendable {
     private let agent: Agent
     private let journal: Journal
     private let configFile: String
+    private let clients: [Right: Clients]
+    private let book: EventBook
     private let workers: Mutex<[Worker]>
 
-    init(agent: Agent, journal: Journal, configFile: String) {
+    init(agent: Agent, journal: Journal, configFile: String, clients: [Right: Clients], book: EventBook) {
+        self.book = book
+        self.clients = clients
         self.agent = agent
         self.journal = journal
         self.configFile = configFile
@@ -26,6 +30,9 @@ final class ReportBuilder: Sendable {
     var currentWorkers: [Worker] { workers.withLock { $0 } }
 
     private var workerFigures: [Worker.Figures] { currentWorkers.map(\.figures) }
+
+    /// How often an event for watchers was encoded.
+    var eventsEncoded: UInt64 { book.encoded }
 
     /// The newest generation; 0 when there is none.
     var generation: UInt64 { agent.publisher.generation }
@@ -72,6 +79,7 @@ final class ReportBuilder: Sendable {
                 failures: flights.failures,
                 inFlight: flights.inFlight
             ),
+            clients: Dictionary(uniqueKeysWithValues: clients.map { ($0.rawValue, Self.wire($1.figures)) }),
             journal: JournalCounts(
                 sent: counts.sent,
                 dropped: counts.dropped,
@@ -263,6 +271,14 @@ extension ReportBuilder {
             receivedToVerifiedMicroseconds: between(.received, .verified),
             verifiedToDecodedMicroseconds: between(.verified, .decoded),
             decodedToPublishedMicroseconds: between(.decoded, .published)
+        )
+    }
+
+    fileprivate static func wire(_ figures: Clients.Figures) -> ClientCounts {
+        ClientCounts(
+            connections: figures.connections,
+            watchers: figures.watchers,
+            cutOff: Dictionary(uniqueKeysWithValues: figures.cutOff.map { ($0.rawValue, $1) })
         )
     }
 

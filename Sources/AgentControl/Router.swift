@@ -30,7 +30,11 @@ struct Router {
         case Routes.locks: return .json(reports.locks())
         case Routes.sources: return .json(reports.sources())
         case Routes.metrics:
-            let text = MetricsText.render(reports.status(worker), reports.sources())
+            let text = MetricsText.render(
+                reports.status(worker),
+                reports.sources(),
+                eventsEncoded: reports.eventsEncoded
+            )
             return LocalResponse(.ok, body: Array(text.utf8), contentType: "text/plain; version=0.0.4; charset=utf-8")
         case Routes.healthz:
             let report = reports.health()
@@ -45,13 +49,10 @@ struct Router {
     // MARK: config.sock
 
     private func config(_ request: LocalRequest) -> LocalAnswer {
-        // By bytes: a key may begin with a mark that makes one character with the slash before it.
-        let path = request.path.utf8
-        guard path.elementsEqual(Routes.config.utf8) || path.starts(with: (Routes.config + "/").utf8) else {
-            return .now(unknownPath(request))
-        }
+        if let key = Self.key(in: request, after: Routes.watch) { return watch(request, key) }
+        guard let keyBytes = Self.key(in: request, after: Routes.config) else { return .now(unknownPath(request)) }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
-        let key = String(decoding: path.dropFirst(Routes.config.utf8.count + 1), as: UTF8.self)
+        let key = String(decoding: keyBytes, as: UTF8.self)
         let ifNoneMatch = request.headers.first(name: "If-None-Match")
         let worker = worker
         guard let wanted = request.query["max_age"] else {
@@ -78,6 +79,42 @@ struct Router {
                 ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.notConfirmed(failed)
         }
         return .later(done, abandon: { collector.abandon() })
+    }
+
+    /// The key that follows `route` in the path, none for the route itself; `nil` for another path.
+    private static func key(in request: LocalRequest, after route: String) -> [UInt8]? {
+        // By bytes: a key may begin with a mark that makes one character with the slash before it.
+        let path = request.path.utf8
+        guard path.elementsEqual(route.utf8) || path.starts(with: (route + "/").utf8) else { return nil }
+        return Array(path.dropFirst(route.utf8.count + 1))
+    }
+
+    private func watch(_ request: LocalRequest, _ key: [UInt8]) -> LocalAnswer {
+        guard request.method == .GET else { return .now(Self.wrongMethod(request, allowed: "GET")) }
+        let prefix = request.query["prefix"].map { Array($0.utf8) }
+        if prefix != nil, !key.isEmpty {
+            return .now(
+                .error(
+                    .badRequest,
+                    "bad_watch",
+                    "a key in the path and a prefix do not go together",
+                    hint: "\(Routes.watch)/KEY tells of one value, \(Routes.watch)?prefix=KEY of all keys below one"
+                )
+            )
+        }
+        let wanted = prefix ?? key
+        guard wanted.isEmpty || DottedKey.split(wanted) != nil else {
+            return .now(
+                .error(
+                    .badRequest,
+                    "bad_key",
+                    "'\(String(decoding: wanted, as: UTF8.self))' is not a key",
+                    hint: "a name that holds a dot or a quote is written in quotes: a.\"b.c\""
+                )
+            )
+        }
+        let topic = WatchTopic(form: key.isEmpty ? .changes : .value, key: wanted)
+        return .watch(topic, known: request.headers.first(name: "Last-Event-ID").flatMap { UInt64($0) })
     }
 
     /// Whoever asks for a confirmed value is not given another one in silence.
@@ -134,7 +171,7 @@ struct Router {
     private func unknownPath(_ request: LocalRequest) -> LocalResponse {
         let elsewhere: [(Right, [String])] = [
             (.status, [Routes.status, Routes.locks, Routes.sources, Routes.metrics, Routes.healthz, Routes.readyz]),
-            (.config, [Routes.config]),
+            (.config, [Routes.config, Routes.watch]),
             (.control, [Routes.refresh]),
         ]
         for (other, paths) in elsewhere where other != right {

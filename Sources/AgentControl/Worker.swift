@@ -1,3 +1,4 @@
+internal import ConfigPublish
 internal import ConfigSnapshot
 internal import LockLadder
 internal import NIOCore
@@ -10,6 +11,7 @@ final class Worker: Sendable {
     /// The loop's own reader. A request borrows from it; nothing lent out leaves the closure.
     private let reader: NIOLoopBound<LoopReader<Snapshot>>
     private let connectionSet: NIOLoopBound<ConnectionSet>
+    private let watcherSet: NIOLoopBound<Watchers>
     private let cell: SnapshotCell<Snapshot>
     private let seenGeneration = Atomic<UInt64>(0)
     /// Wall-clock nanoseconds; 0 when the worker is up to date.
@@ -17,19 +19,34 @@ final class Worker: Sendable {
     private let reads = PaddedCounter()
 
     /// To be called on `loop`.
-    init(index: Int, loop: any EventLoop, cell: SnapshotCell<Snapshot>, connections: ConnectionCount) {
+    init(
+        index: Int,
+        loop: any EventLoop,
+        publisher: Publisher,
+        connections: ConnectionCount,
+        book: EventBook,
+        limits: ClientLimits
+    ) {
         name = "agent-worker-\(index)"
         self.loop = loop
-        self.cell = cell
+        cell = publisher.cell
         let reader = LoopReader(cell)
         self.reader = NIOLoopBound(reader, eventLoop: loop)
-        connectionSet = NIOLoopBound(ConnectionSet(total: connections), eventLoop: loop)
+        connectionSet = NIOLoopBound(
+            ConnectionSet(loop: loop, total: connections, limits: limits),
+            eventLoop: loop
+        )
+        let watchers = Watchers(loop: loop, book: book, history: publisher.history) { reader.withSnapshot($0) }
+        watcherSet = NIOLoopBound(watchers, eventLoop: loop)
         CurrentThread.setName(name)
         seenGeneration.store(reader.withSnapshot { $0.generation }, ordering: .relaxed)
     }
 
     /// The connections that this worker answers. On the worker's loop only.
     var connections: ConnectionSet { connectionSet.value }
+
+    /// Those of them that watch. On the worker's loop only.
+    var watchers: Watchers { watcherSet.value }
 
     /// Reads the newest snapshot; nested reads see the same one. On the worker's loop only.
     func withSnapshot<Value>(_ body: (borrowing Snapshot) -> Value) -> Value {
@@ -47,6 +64,7 @@ final class Worker: Sendable {
             reader.value.refresh()
             seenGeneration.store(reader.value.withSnapshot { $0.generation }, ordering: .relaxed)
             cell.reclaim()
+            watcherSet.value.published()
         }
     }
 

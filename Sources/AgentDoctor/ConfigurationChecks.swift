@@ -7,7 +7,7 @@ internal import Glibc
 enum ConfigurationChecks {
     static func run(_ scene: Scene) -> [Check] {
         let files = ConfigurationFileList.files(at: scene.options.configuration)
-        return loads(scene) + places(scene, files)
+        return loads(scene) + places(scene, files) + SecretChecks.run(scene)
     }
 
     private static func loads(_ scene: Scene) -> [Check] {
@@ -124,52 +124,5 @@ enum ConfigurationFileList {
         guard let names = try? SmallFile.names(in: path) else { return [] }
         return names.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) }
             .map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
-    }
-}
-
-/// Where a file of the agent's configuration holds what is not for everyone.
-enum SecretPlaces {
-    struct Place: Equatable {
-        var line: Int
-        /// For people; never the value.
-        var what: String
-        /// Whether its name says that it opens doors.
-        var isCredential: Bool
-    }
-
-    static func find(in path: String) -> [Place] {
-        guard let bytes = try? SmallFile.read(path, limit: Redaction.maxFile) else { return [] }
-        return find(in: bytes)
-    }
-
-    static func find(in yaml: [UInt8]) -> [Place] {
-        guard let root = try? ConfigNode.parse(yaml: yaml) else { return [] }
-        var places: [Place] = []
-        collect(root, name: "", belowHeaders: false, into: &places)
-        return places
-    }
-
-    private static func collect(_ node: ConfigNode, name: String, belowHeaders: Bool, into places: inout [Place]) {
-        switch node.kind {
-        case .mapping(let members):
-            for member in members {
-                let below = belowHeaders || name == "headers"
-                collect(member.node, name: member.name, belowHeaders: below, into: &places)
-            }
-        case .sequence(let items):
-            for item in items { collect(item, name: name, belowHeaders: belowHeaders, into: &places) }
-        case .scalar(.string(let text)) where !text.isEmpty:
-            if belowHeaders {
-                let place = Place(
-                    line: node.position.line,
-                    what: "value of the header '\(name)'",
-                    isCredential: Redaction.looksSecret(name)
-                )
-                places.append(place)
-            } else if Redaction.hasSecretInURL(String(decoding: text, as: UTF8.self)) {
-                places.append(Place(line: node.position.line, what: "URL with a secret", isCredential: true))
-            }
-        case .scalar: break
-        }
     }
 }

@@ -170,10 +170,14 @@ private struct RedactedYAML {
     private(set) var text = ""
     private(set) var secrets: [String] = []
 
+    /// Names of what holds a secret, or what stands before one.
+    private static let references = ["credential", "file", "prefix"]
+
+    /// - Parameter name: the name of the member that this is, or is an item of.
     mutating func write(_ node: ConfigNode, indent: Int, name: String, isSecret: Bool) {
         let margin = String(repeating: " ", count: indent)
         switch node.kind {
-        case .scalar(let scalar): text += margin + shown(scalar, isSecret) + "\n"
+        case .scalar(let scalar): text += margin + shown(scalar, name, isSecret) + "\n"
         case .mapping(let members) where members.isEmpty: text += margin + "{}\n"
         case .sequence(let items) where items.isEmpty: text += margin + "[]\n"
         case .mapping(let members):
@@ -199,7 +203,7 @@ private struct RedactedYAML {
     /// After a colon or a dash: on the same line, or below it and indented.
     private mutating func writeValue(_ node: ConfigNode, indent: Int, name: String, isSecret: Bool) {
         switch node.kind {
-        case .scalar(let scalar): text += " " + shown(scalar, isSecret) + "\n"
+        case .scalar(let scalar): text += " " + shown(scalar, name, isSecret) + "\n"
         case .mapping(let members) where members.isEmpty: text += " {}\n"
         case .sequence(let items) where items.isEmpty: text += " []\n"
         case .mapping, .sequence:
@@ -208,12 +212,12 @@ private struct RedactedYAML {
         }
     }
 
-    private mutating func shown(_ scalar: Scalar, _ isSecret: Bool) -> String {
+    private mutating func shown(_ scalar: Scalar, _ name: String, _ isSecret: Bool) -> String {
         switch scalar {
         case .number(let value) where isSecret, .string(let value) where isSecret:
             let secret = String(decoding: value, as: UTF8.self)
             // A path leads to a secret and is none: elsewhere it has to be told which file is meant.
-            if !secret.hasPrefix("/") { secrets.append(secret) }
+            if !secret.hasPrefix("/"), !Self.references.contains(name) { secrets.append(secret) }
             return quoted(Redaction.removed)
         default: break
         }

@@ -11,6 +11,8 @@ struct Scene {
     /// `nil` when it could not be loaded.
     var configuration: AgentConfiguration?
     var configurationErrors: [ConfigurationError] = []
+    /// The secrets that the configuration names without holding them.
+    var references: [SecretReference] = []
     var probe: InstanceLock.Probe
     /// The running agent's answers; `nil` when none runs or it does not answer.
     var status: StatusReport?
@@ -32,7 +34,7 @@ struct Scene {
         var configuration: AgentConfiguration?
         var errors: [ConfigurationError] = []
         do throws(ConfigurationErrors) {
-            configuration = try AgentConfiguration.load(path: options.configuration)
+            configuration = try AgentConfiguration.load(path: options.configuration, credentials: .forChecking)
         } catch {
             errors = error.list
         }
@@ -45,6 +47,9 @@ struct Scene {
             configurationErrors: errors,
             probe: InstanceLock.probe(path: paths.lockFile)
         )
+        scene.references = ConfigurationFileList.files(at: options.configuration).flatMap {
+            SecretReference.find(in: $0)
+        }
         // Without a configuration this is the best guess at where its directories are.
         scene.service = scene.pid.flatMap { Identity.ofProcess($0) } ?? Accounts.user(named: "agent")
         // Only a living agent is asked: where systemd holds the sockets, connecting would start a stopped one.

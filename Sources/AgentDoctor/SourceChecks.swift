@@ -14,15 +14,20 @@ enum SourceChecks {
 
     static func ask(_ scene: Scene) -> Answers {
         guard let configuration = scene.configuration else { return [:] }
-        let specs = configuration.sources.filter { hiddenKey($0) == nil }.map { SourceSpec($0) }
+        let specs = configuration.sources.filter { obstacle($0, scene) == nil }.map { SourceSpec($0) }
         return SourceProbe.ask(specs, timeoutMilliseconds: scene.options.timeoutMilliseconds)
     }
 
-    /// Without the client's key there is nothing to be said of a source that asks for it.
-    private static func hiddenKey(_ source: SourceConfiguration) -> String? {
-        [source.tls.key, source.tls.certificate, source.tls.ca].compactMap(\.self).first {
+    /// Without the client's key or the token there is nothing to be said of a source that asks for it.
+    private static func obstacle(_ source: SourceConfiguration, _ scene: Scene) -> String? {
+        for reference in scene.references where reference.source == source.name.text && reference.isOutOfReach {
+            guard case .credential(let name) = reference.place else { continue }
+            return "the credential '\(name)' cannot be read from here"
+        }
+        let hidden = [source.tls.key, source.tls.certificate, source.tls.ca].compactMap(\.self).first {
             access($0, R_OK) != 0 && errno == EACCES
         }
+        return hidden.map { "no permission to read \($0)" }
     }
 
     static func run(_ scene: Scene, _ answers: Answers) -> [Check] {
@@ -30,8 +35,9 @@ enum SourceChecks {
             var checks: [Check] = []
             if source.scheme == .file, let check = readable(source, scene.service) { checks.append(check) }
             guard let answer = answers[source.name] else {
-                let found = "not asked: no permission to read \(hiddenKey(source) ?? "its key")"
-                return checks + [Check("source.answers", label(source), .skip, found, advice: Doctor.asRoot)]
+                let found = "not asked: \(obstacle(source, scene) ?? "no permission to read its key")"
+                let advice = Doctor.isRoot ? "start the agent, and look again: systemctl start agent" : Doctor.asRoot
+                return checks + [Check("source.answers", label(source), .skip, found, advice: advice)]
             }
             // A file that its reader cannot read has been told of.
             if !checks.isEmpty, case .failed = answer.result { return checks }

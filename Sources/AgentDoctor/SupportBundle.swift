@@ -1,4 +1,5 @@
 public import AgentAPI
+internal import AgentConfiguration
 internal import ConfigDecode
 internal import ConfigSnapshot
 internal import Curl
@@ -46,7 +47,9 @@ public struct SupportBundle {
             Entry(name: "doctor.json", what: "the same as JSON", bytes: (try? WireJSON.encodePretty(report)) ?? []),
         ]
         entries += answers(scene) + files + HostFacts.entries(pid: scene.pid)
-        let scrubber = Scrubber(secrets)
+        // Those that are kept elsewhere are known from the configuration as it was loaded.
+        let loaded = scene.configuration?.sources.flatMap { $0.headers.map(\.value) } ?? []
+        let scrubber = Scrubber(secrets + loaded)
         entries = entries.map { entry in
             var entry = entry
             entry.bytes = scrubber.scrub(entry.bytes)

@@ -30,6 +30,7 @@ enum TLSChecks {
 
     private static func file(_ role: Role, _ path: String, of source: SourceName, _ scene: Scene) -> [Check] {
         let subject = "source \(source): \(path)"
+        if path.hasPrefix(SecretReference.credentialDirectory + "/") { return [credential(role, subject, path)] }
         if let check = exists(role, path, subject, scene.service) { return [check] }
         guard let facts = try? FileFacts.look(at: path) else {
             return [Check("tls.readable", subject, .skip, "no permission to look at it", advice: Doctor.asRoot)]
@@ -45,6 +46,17 @@ enum TLSChecks {
             checks.append(Check("tls.content", subject, .skip, "no permission to read it", advice: Doctor.asRoot))
         }
         return checks.isEmpty ? [Check("tls.usable", subject, .ok, "\(role.name) is there and good")] : checks
+    }
+
+    /// systemd sees to who may read it, by more than its mode; it is there only while the service runs.
+    private static func credential(_ role: Role, _ subject: String, _ path: String) -> Check {
+        guard let text = SmallFile.text(path, limit: 8 << 20) else {
+            let found = "this credential of the service cannot be read from here"
+            let advice = Doctor.isRoot ? "start the agent, and look again: systemctl start agent" : Doctor.asRoot
+            return Check("tls.content", subject, .skip, found, advice: advice)
+        }
+        return judgeContent(role, subject, text, now: nowSeconds)
+            ?? Check("tls.usable", subject, .ok, "\(role.name) is there and good")
     }
 
     /// There, and for the agent's user to read.

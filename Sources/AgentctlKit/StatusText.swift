@@ -10,7 +10,7 @@ public enum StatusText {
         if let line = durability(status) { lines.append(line) }
         lines.append("")
         lines += sources(status.sources, now, style)
-        lines += ["", flights(status.flights), journal(status.journal, style)]
+        lines += ["", flights(status.flights), clients(status.clients), journal(status.journal, style)]
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -79,6 +79,16 @@ public enum StatusText {
         let shared = "\(plural(flights.calls, "call")), \(flights.folded) folded into others' flights"
         let made = "\(plural(flights.flights, "flight")), \(flights.failures) failed, \(flights.inFlight) in flight"
         return "flights: \(shared); \(made)"
+    }
+
+    private static func clients(_ sockets: [String: ClientCounts]) -> String {
+        let connections = sockets.values.reduce(0) { $0 + $1.connections }
+        let watchers = sockets.values.reduce(0) { $0 + $1.watchers }
+        let cutOff = sockets.values.reduce(into: [String: UInt64]()) { $0.merge($1.cutOff, uniquingKeysWith: +) }
+        let line = "clients: \(plural(connections, "connection")), \(plural(watchers, "watcher"))"
+        guard !cutOff.isEmpty else { return line }
+        let kinds = cutOff.sorted { $0.key < $1.key }.map { "\($0.value) for \(Printable.clean($0.key))" }
+        return line + "; cut off: " + kinds.joined(separator: ", ")
     }
 
     private static func journal(_ journal: JournalCounts, _ style: TextStyle) -> String {

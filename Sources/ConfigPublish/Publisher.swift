@@ -7,6 +7,7 @@ public import LockLadder
 public final class Publisher: Sendable {
     /// Holds a snapshot of generation 0 without content until the first one is published.
     public let cell: SnapshotCell<Snapshot>
+    public let history = History()
     private let observers = Mutex("publish.observers", [@Sendable (UInt64) -> Void]())
 
     public init() {
@@ -40,9 +41,22 @@ public final class Publisher: Sendable {
         observers.withLock { $0.append(observer) }
     }
 
+    private func newest() -> Snapshot {
+        var reader = cell.makeReader()
+        return reader.strongCopy()
+    }
+
     /// Swaps `snapshot` in: every read that begins from now on sees it whole.
     public func publish(_ snapshot: Snapshot) {
+        let previous = newest()
         cell.publish(snapshot)
+        // After the swap: readers need not wait for what only watchers want to know.
+        history.note(
+            History.Change(
+                generation: snapshot.generation,
+                keys: ChangedKeys(from: previous.table, to: snapshot.table)
+            )
+        )
         let told = observers.withLock { $0 }
         for observer in told { observer(snapshot.generation) }
     }

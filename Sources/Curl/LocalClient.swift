@@ -68,24 +68,75 @@ public struct LocalClient: Sendable {
         path: String,
         headers: [(name: String, value: String)] = []
     ) throws(Failure) -> Response {
+        let transfer = try prepare(method, path, headers)
+        return try perform(transfer.handle).get()
+    }
+
+    /// Sends one GET request and hands on what comes, piece by piece, until the other side or `take` ends it.
+    ///
+    /// The client's time limit counts until the answer's first byte; after that, no byte may be longer away than
+    /// `silenceSeconds`.
+    ///
+    /// - Parameter take: called for each piece of the body of an answer of 2xx; `false` ends the transfer.
+    /// - Returns: an answer with the body of one that refuses; `nil` when a stream was begun and has ended.
+    public func stream(
+        path: String,
+        headers: [(name: String, value: String)] = [],
+        silenceSeconds: Int,
+        take: @escaping ([UInt8]) -> Bool
+    ) throws(Failure) -> Response? {
+        let transfer = try prepare(.get, path, headers)
+        let handle = transfer.handle
+        let receiver = StreamReceiver(handle, take: take)
+        ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, 0)
+        ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, max(1, timeoutMilliseconds))
+        ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
+        ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, max(1, silenceSeconds))
+        // SAFETY: libcurl calls back only during curl_easy_perform, and the receiver lives until after it.
+        let code = withExtendedLifetime(receiver) {
+            ccurl_set_writer(handle, StreamReceiver.write, Unmanaged.passUnretained(receiver).toOpaque())
+            return curl_easy_perform(handle)
+        }
+        if receiver.isOver { return nil }
+        guard code == CURLE_OK else { throw failure(code, handle, ccurl_sink()) }
+        let status = ccurl_get_long(handle, CURLINFO_RESPONSE_CODE)
+        if (200..<300).contains(status) { return nil }
+        return Response(status: status, body: receiver.refusal, headers: Self.headers(of: handle))
+    }
+
+    /// A handle with all that every request has, and what has to outlive it.
+    private final class Transfer {
+        let handle: UnsafeMutableRawPointer
+        var lines: UnsafeMutablePointer<curl_slist>?
+
+        init(_ handle: UnsafeMutableRawPointer) { self.handle = handle }
+
+        deinit {
+            curl_easy_cleanup(handle)
+            // SAFETY: the transfer that reads the list is over; nothing else holds it.
+            curl_slist_free_all(lines)
+        }
+    }
+
+    private func prepare(
+        _ method: Method,
+        _ path: String,
+        _ headers: [(name: String, value: String)]
+    ) throws(Failure) -> Transfer {
         // sun_path holds 108 bytes with the zero; libcurl's message for a longer one does not say so.
         guard socketPath.utf8.count < 108 else {
             throw .other("the path of a Unix socket has at most 107 bytes: \(socketPath)")
         }
         guard CurlGlobal.initialise(), let handle = curl_easy_init() else { throw .other("libcurl does not start") }
-        defer { curl_easy_cleanup(handle) }
-        var lines: UnsafeMutablePointer<curl_slist>?
-        // SAFETY: the list is freed once the transfer that reads it is over; nothing else holds it.
-        defer { curl_slist_free_all(lines) }
+        let transfer = Transfer(handle)
         for header in headers {
             // A failed append returns null and leaves the list as it was.
-            guard let longer = curl_slist_append(lines, "\(header.name): \(header.value)") else {
-                throw .other("out of memory")
-            }
-            lines = longer
+            guard let longer = curl_slist_append(transfer.lines, "\(header.name): \(header.value)")
+            else { throw .other("out of memory") }
+            transfer.lines = longer
         }
-        guard configure(handle, method, path, lines) else { throw .other("libcurl refuses an option") }
-        return try perform(handle).get()
+        guard configure(handle, method, path, transfer.lines) else { throw .other("libcurl refuses an option") }
+        return transfer
     }
 
     /// `text` as one segment of a path or as one value of a query.
@@ -177,5 +228,39 @@ public struct LocalClient: Sendable {
             last = header
         }
         return found
+    }
+}
+
+/// Takes the pieces of one streamed answer.
+private final class StreamReceiver {
+    private static let largestRefusal = 64 << 10
+
+    private let handle: UnsafeMutableRawPointer
+    private let take: ([UInt8]) -> Bool
+    /// Whether the one who takes has had enough.
+    private(set) var isOver = false
+    /// The body of an answer that is not of 2xx, as far as it is worth keeping.
+    private(set) var refusal: [UInt8] = []
+
+    init(_ handle: UnsafeMutableRawPointer, take: @escaping ([UInt8]) -> Bool) {
+        self.handle = handle
+        self.take = take
+    }
+
+    static let write: curl_write_callback = { bytes, size, count, context in
+        guard let bytes, let context else { return 0 }
+        let receiver = Unmanaged<StreamReceiver>.fromOpaque(context).takeUnretainedValue()
+        // SAFETY: libcurl lends `size * count` bytes for the length of this call; they are copied.
+        let piece = Array(UnsafeRawBufferPointer(start: bytes, count: size * count))
+        return receiver.received(piece) ? size * count : 0
+    }
+
+    private func received(_ piece: [UInt8]) -> Bool {
+        guard (200..<300).contains(ccurl_get_long(handle, CURLINFO_RESPONSE_CODE)) else {
+            refusal += piece.prefix(Self.largestRefusal - refusal.count)
+            return true
+        }
+        isOver = !take(piece)
+        return !isOver
     }
 }

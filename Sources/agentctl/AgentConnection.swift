@@ -57,6 +57,27 @@ struct AgentConnection {
         }
     }
 
+    /// Takes a stream of the agent's until the agent or `take` ends it.
+    func stream(
+        _ socket: Socket,
+        path: String,
+        lastID: String?,
+        take: @escaping ([UInt8]) -> Bool
+    ) throws(Problem) {
+        if let problem = Problem(InstanceLock.probe(path: paths.lockFile), paths: paths) { throw problem }
+        let socketPath = self.path(of: socket)
+        let client = LocalClient(socketPath: socketPath, timeoutMilliseconds: timeoutMilliseconds)
+        let refused: LocalClient.Response?
+        do {
+            let headers = lastID.map { [("Last-Event-ID", $0)] } ?? []
+            // The agent gives a sign of life every 15 s.
+            refused = try client.stream(path: path, headers: headers, silenceSeconds: 60, take: take)
+        } catch {
+            throw problem(error, socket, socketPath)
+        }
+        if let refused { throw refusal(refused, socket, path) }
+    }
+
     private func path(of socket: Socket) -> String {
         switch socket {
         case .status: paths.statusSocket

@@ -48,7 +48,11 @@ struct Agentd: ParsableCommand {
         Process.prepare()
         let configuration: AgentConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try AgentConfiguration.load(path: config)
+            // Whoever only checks need not be the service that the credentials are handed to.
+            configuration = try AgentConfiguration.load(
+                path: config,
+                credentials: checkConfig ? .forChecking : .ofService
+            )
         } catch {
             ConfigurationRefusal.tell(error)
             throw ExitCode(EX_CONFIG)

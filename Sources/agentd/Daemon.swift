@@ -47,7 +47,8 @@ enum Daemon {
                     workers: configuration.workers,
                     paths: paths,
                     inherited: inherited,
-                    configFile: configFile
+                    configFile: configFile,
+                    limits: ClientLimits(configuration.limits)
                 )
             )
             let wake = loop.wake
@@ -144,5 +145,19 @@ enum Daemon {
     private static func fail(_ message: String) -> Int32 {
         Process.complain("\(message)")
         return 1
+    }
+}
+
+extension ClientLimits {
+    fileprivate init(_ limits: AgentConfiguration.Limits) {
+        self.init()
+        connections = limits.connections
+        connectionsPerPeer = limits.connectionsPerPeer
+        headerBytes = limits.headerBytes
+        bodyBytes = limits.bodyBytes
+        idle = limits.idle.nanoseconds
+        requestTime = limits.requestTime.nanoseconds
+        answerTime = limits.answerTime.nanoseconds
+        heartbeat = limits.heartbeat.nanoseconds
     }
 }

@@ -59,6 +59,7 @@ enum Samples {
         ),
         sources: ["app": source],
         flights: FlightCounts(calls: 70, folded: 63, flights: 7, failures: 1, inFlight: 2),
+        clients: ["config": ClientCounts(connections: 3, watchers: 2, cutOff: ["idle": 1])],
         journal: JournalCounts(sent: 12, dropped: 3, destination: .journald)
     )
 

@@ -77,11 +77,18 @@ struct FileTests {
             let isProse = rest.hasPrefix(" ") && !rest.hasPrefix("  ")
             return isProse ? line : line[..<hash] + rest
         }
-        var agent = try parse(
-            text.joined(separator: "\n").replacing("layers: [app]", with: "layers: [app, remote, sidecar]")
+        let all = text.joined(separator: "\n").replacing("layers: [app]", with: "layers: [app, remote, sidecar]")
+        var agent = try AgentConfiguration.parse(
+            yaml: Array(all.replacing("X-Api-Key", with: "#").utf8),
+            file: "agent.yaml",
+            credentials: Credentials(directory: "/run/credentials/agent.service", mayBeMissing: true)
         )
         #expect(agent.sources.map(\.name.text) == ["app", "remote", "sidecar"])
-        #expect(agent.sources[1].tls.key == "/etc/agent/tls/client.key")
+        #expect(agent.sources[1].tls.key == "/run/credentials/agent.service/client-key")
+        #expect(agent.sources[1].headers.map(\.name) == ["X-Site", "Authorization"])
+        #expect(agent.limits.connections == 16_384)
+        agent.limits.connections = nil
+        agent.limits.connectionsPerPeer = nil
         #expect(agent.sources[1].connectTimeout == expected.sources[0].connectTimeout)
         #expect(agent.sources[2].unixSocket == "/run/sidecar/http.sock")
         agent.sources.removeLast(2)

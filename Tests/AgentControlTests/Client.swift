@@ -74,6 +74,17 @@ final class Client: @unchecked Sendable {
         return Answer(status: status, headers: headers, body: body)
     }
 
+    /// Everything up to the next empty line.
+    func block() throws -> String {
+        let end = Array("\n\n".utf8)
+        var bytes: [UInt8] = []
+        while bytes.suffix(2) != end[...] { bytes.append(try next()) }
+        return String(decoding: bytes.dropLast(2), as: UTF8.self)
+    }
+
+    /// Says that nothing more will be sent.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// Whether the other side closes without sending anything more.
     func isClosed() -> Bool {
         do {

@@ -39,7 +39,12 @@ final class Running: Sendable {
     private let directory: TemporaryDirectory
     private let isStopped = Mutex("test.stopped", false)
 
-    init(_ sources: [AgentPlan.Source], workers: Int = 2, in directory: TemporaryDirectory) throws {
+    init(
+        _ sources: [AgentPlan.Source],
+        workers: Int = 2,
+        limits: ClientLimits = ClientLimits(),
+        in directory: TemporaryDirectory
+    ) throws {
         self.directory = directory
         paths = AgentPaths(runtimeDirectory: directory.path)
         agent = try Agent(AgentPlan(sources: sources, stateDirectory: directory.path("state"))) { _ in }
@@ -48,16 +53,31 @@ final class Running: Sendable {
         server = ControlServer(
             agent: agent,
             journal: journal,
-            options: ControlServer.Options(workers: workers, paths: paths, inherited: [:], configFile: "/etc/agent")
+            options: ControlServer.Options(
+                workers: workers,
+                paths: paths,
+                inherited: [:],
+                configFile: "/etc/agent",
+                limits: limits
+            )
         )
         try server.start()
     }
 
     /// An agent with one file, `base.json`, and a snapshot of it.
-    static func withDocument(_ text: String, workers: Int = 2) throws -> Running {
+    static func withDocument(
+        _ text: String,
+        workers: Int = 2,
+        limits: ClientLimits = ClientLimits()
+    ) throws -> Running {
         let directory = try TemporaryDirectory()
         let path = try directory.write("base.json", text)
-        let running = try Running([source("base", .file, "file://\(path)")], workers: workers, in: directory)
+        let running = try Running(
+            [source("base", .file, "file://\(path)")],
+            workers: workers,
+            limits: limits,
+            in: directory
+        )
         try running.start()
         return running
     }
@@ -107,6 +127,12 @@ final class Running: Sendable {
 
     func control(_ target: String = "/v1/refresh", _ method: String = "POST") throws -> Answer {
         try ask(method, target, on: paths.controlSocket, ["Content-Length": "0"])
+    }
+
+    /// The value of one metric with its labels, as it stands in `/metrics`.
+    func metric(_ name: String) throws -> Double? {
+        let line = try status("/metrics").text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line?.split(separator: " ").last.flatMap { Double($0) }
     }
 
     func report() throws -> StatusReport { try status("/v1/status").decoded() }

@@ -32,6 +32,9 @@ struct JudgingTests {
                 headers:
                   Accept-Language: en
                   Authorization: Bearer x
+                  X-Token: {file: /etc/token, prefix: "Bearer "}
+                  X-Other: {credential: other}
+                tls: {key: {credential: client-key}, ca: /etc/ca.pem}
               plain: {url: "https://h/a?version=1"}
             """
         let places = SecretPlaces.find(in: Array(yaml.utf8))
@@ -39,6 +42,9 @@ struct JudgingTests {
         #expect(places.map(\.isCredential) == [true, false, true])
         #expect(!places.contains { $0.what.contains("Bearer") })
         #expect(SecretPlaces.find(in: Array("sources: [".utf8)).isEmpty)
+        let references = SecretReference.find(in: Array(yaml.utf8))
+        #expect(references.map(\.place) == [.file("/etc/token"), .credential("other"), .credential("client-key")])
+        #expect(references.allSatisfy { $0.source == "app" })
         let open = facts(0o644)
         #expect(ConfigurationChecks.judgeSecrets("/f", open, places)?.result == .fail)
         #expect(ConfigurationChecks.judgeSecrets("/f", open, [places[1]])?.result == .warn)

@@ -62,6 +62,7 @@ enum Fixtures {
             workers: workers(8, on: 42),
             sources: ["app": source(.fresh)],
             flights: FlightCounts(calls: 70, folded: 63, flights: 7, failures: 0, inFlight: 1),
+            clients: ["status": ClientCounts(connections: 1, watchers: 0, cutOff: [:])],
             journal: JournalCounts(sent: 12, dropped: 0, destination: .journald)
         )
     }

@@ -17,6 +17,7 @@ import Testing
                 app     fresh  r42       3s ago        -           in 12s
 
                 flights: 70 calls, 63 folded into others' flights; 7 flights, 0 failed, 1 in flight
+                clients: 1 connection, 0 watchers
                 journal: 12 records sent to journald
 
                 """
@@ -42,6 +43,7 @@ import Testing
                 once    fresh    r42       3s ago        5s ago (duplicate_key)  in 12s
 
                 flights: 70 calls, 63 folded into others' flights; 7 flights, 0 failed, 1 in flight
+                clients: 1 connection, 0 watchers
                 journal: 12 records sent to journald, 3 DROPPED
 
                 """
@@ -59,6 +61,7 @@ import Testing
                 app     starting  -         never         -           in 12s
 
                 flights: 70 calls, 63 folded into others' flights; 7 flights, 0 failed, 1 in flight
+                clients: 1 connection, 0 watchers
                 journal: 12 records sent to journald
 
                 """

@@ -194,6 +194,29 @@ struct DoctorTests {
         }
     }
 
+    @Test("Everyone may read a file with a secret; a credential that is not handed over is no failure")
+    func secretFile() throws {
+        let nginx = try Nginx()
+        try nginx.files.write("more.json", "{}")
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("token", "opensesame\n")
+        try Program.check(["chmod", "644", file])
+        let headers = "headers: {Authorization: {file: \(file), prefix: \"Bearer \"}}"
+        let patient = try Patient(SourceSettings(url: nginx.url("/more.json"), more: [headers]))
+        let diagnosis = try patient.examine()
+        expect(diagnosis, fails: ["secret.private"], "secret.private", found: "everyone", advice: "chmod 0640 \(file)")
+        #expect(!"\(diagnosis.output)".contains("opensesame"))
+        try Program.check(["chmod", "640", file])
+        #expect(try patient.examine().fails == [])
+
+        let yaml = readText(patient.configuration).replacingOccurrences(of: "file: \(file)", with: "credential: none")
+        try patient.agent.directory.write("agent.yaml", yaml)
+        try Program.check(["chmod", "640", patient.configuration])
+        let without = try patient.examine()
+        #expect(without.fails == [], "\(without.output)")
+        #expect(without.first("source.answers", "skip")?.found.contains("'none'") == true, "\(without.output)")
+    }
+
     // MARK: Directories and sockets
 
     @Test("Others may not enter the directory of the sockets")
@@ -217,7 +240,13 @@ struct DoctorTests {
         )
         try Program.check(["chmod", "755", patient.agent.runtimeDirectory])
         try Program.check(["chmod", "700", patient.agent.directory.path])
-        expect(try patient.examine(), fails: ["runtime_dir.reach"], "runtime_dir.reach", found: "may not enter", advice: "chmod o+x")
+        expect(
+            try patient.examine(),
+            fails: ["runtime_dir.reach"],
+            "runtime_dir.reach",
+            found: "may not enter",
+            advice: "chmod o+x"
+        )
     }
 
     @Test("A socket with the wrong mode", arguments: [("status", "600", "0666"), ("config", "666", "0660")])
@@ -560,7 +589,10 @@ struct SupportBundleTests {
         let nginx = try Nginx()
         try nginx.files.write("more.json", #"{"deep": {"value": "servicevalue4711"}}"#)
         let url = nginx.url("/more.json?token=querysecret4711&plain=otherquery4711")
-        let headers = "headers: {Authorization: Bearer headersecret4711, X-Api-Key: keysecret4711}"
+        let kept = try TemporaryDirectory()
+        let file = try kept.write("token", "filesecret4711\n")
+        let headers =
+            "headers: {Authorization: Bearer headersecret4711, X-Api-Key: keysecret4711, X-Kept: {file: \(file)}}"
         let source = SourceSettings(url: url, more: [headers, "# an old one: commentsecret4711"])
         let agent = try AgentProcess.ready(AgentSettings(sources: ["app": source]))
         let archive = agent.directory.path("bundle.tar.gz")
@@ -573,7 +605,9 @@ struct SupportBundleTests {
         #expect(mode == 0o600)
 
         let texts = try unpack(archive)
-        for secret in ["querysecret", "otherquery", "headersecret", "keysecret", "commentsecret", "servicevalue"] {
+        for secret in [
+            "querysecret", "otherquery", "headersecret", "keysecret", "commentsecret", "filesecret", "servicevalue",
+        ] {
             for (name, text) in texts { #expect(!text.contains(secret), "\(secret) in \(name)") }
         }
         let names = [

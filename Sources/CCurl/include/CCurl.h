@@ -22,6 +22,11 @@ static inline CURLcode ccurl_set_pointer(CURL *_Nonnull h, CURLoption o, const v
 static inline CURLcode ccurl_set_list(CURL *_Nonnull h, CURLoption o, struct curl_slist *_Nullable v) {
     return curl_easy_setopt(h, o, v);
 }
+/// Makes `h` hand what it receives to `writer`, piece by piece.
+static inline void ccurl_set_writer(CURL *_Nonnull h, curl_write_callback _Nonnull writer, void *_Nonnull context) {
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, writer);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, context);
+}
 static inline CURLMcode ccurl_multi_set_long(CURLM *_Nonnull m, CURLMoption o, long v) {
     return curl_multi_setopt(m, o, v);
 }

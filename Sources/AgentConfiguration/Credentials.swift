@@ -1,0 +1,101 @@
+internal import Glibc
+
+/// Where secrets are that are not written into the configuration: what systemd's `LoadCredential=` hands over.
+public struct Credentials: Sendable {
+    /// The directory with one file for each credential; `nil` where nobody has handed any over.
+    public var directory: String?
+    /// Whether one that is missing is no error: for whoever only checks, and is not the service.
+    public var mayBeMissing: Bool
+
+    public init(directory: String?, mayBeMissing: Bool = false) {
+        self.directory = directory
+        self.mayBeMissing = mayBeMissing
+    }
+
+    /// The service's own: `$CREDENTIALS_DIRECTORY`.
+    public static var ofService: Credentials {
+        // SAFETY: copied at once; nobody changes the environment of a process of ours while it reads its configuration.
+        Credentials(directory: getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) })
+    }
+
+    /// For a look from outside: those of the running service, as far as they may be read.
+    public static var forChecking: Credentials {
+        var own = Credentials.ofService
+        own.directory = own.directory ?? "/run/credentials/agent.service"
+        own.mayBeMissing = true
+        return own
+    }
+
+    /// A credential longer than this is none.
+    static let maxBytes = 64 << 10
+
+    func path(of name: String) -> String? { directory.map { "\($0)/\(name)" } }
+
+    static func isName(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= 255 && name != "." && name != ".."
+            && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }
+    }
+}
+
+/// Secrets by reference.
+extension SettingsReader {
+    /// Text that is written here, or in a credential or a file: `{credential: NAME, prefix: "Bearer "}`.
+    mutating func secret(_ setting: Setting) -> String? {
+        guard setting.isSection else { return text(setting) }
+        let members = members(setting, known: ["credential", "file", "prefix"])
+        let prefix = members["prefix"].flatMap { text($0) } ?? ""
+        guard (members["credential"] == nil) != (members["file"] == nil) else {
+            note(setting.namePlace, setting.key, "needs either 'credential' or 'file'", "give one of the two")
+            return nil
+        }
+        let place = members["file"] ?? setting
+        let file = members["credential"] == nil ? path(members["file"]) : credential(members["credential"])
+        guard let file else { return nil }
+        do throws(ConfigurationError) {
+            let bytes = try ConfigurationFiles.bytes(of: file, limit: Credentials.maxBytes)
+            // Editors end a file with a line break, which no header's value holds.
+            let end = bytes.lastIndex { $0 != 0x0A && $0 != 0x0D }.map { $0 + 1 } ?? 0
+            guard end > 0 else {
+                note(place.place, setting.key, "\(file) is empty", "write the secret into it")
+                return nil
+            }
+            return prefix + String(decoding: bytes[..<end], as: UTF8.self)
+        } catch {
+            if members["credential"] != nil, credentials.mayBeMissing { return prefix + "?" }
+            note(place.place, setting.key, "\(file) \(error.what)", missing(members["credential"] != nil))
+            return nil
+        }
+    }
+
+    /// The path of a file that is named here, or is a credential: `{credential: NAME}`.
+    mutating func secretPath(_ setting: Setting?) -> String? {
+        guard let setting, setting.isSection else { return path(setting) }
+        let members = members(setting, known: ["credential"])
+        guard let name = members["credential"] else {
+            note(setting.namePlace, setting.key, "needs a path or 'credential'", "name the file")
+            return nil
+        }
+        return credential(name)
+    }
+
+    private mutating func credential(_ setting: Setting?) -> String? {
+        guard let setting, let name = text(setting) else { return nil }
+        guard Credentials.isName(name) else {
+            note(
+                setting,
+                SettingProblem("\(shown(name)) is not a credential's name", "use the name in LoadCredential=")
+            )
+            return nil
+        }
+        if let path = credentials.path(of: name) { return path }
+        if credentials.mayBeMissing { return "/\(name)" }
+        note(setting, SettingProblem("no credentials were handed over", missing(true)))
+        return nil
+    }
+
+    private func missing(_ isCredential: Bool) -> String {
+        isCredential
+            ? "add LoadCredential=NAME:/path to the unit (systemctl edit agent), and restart the agent"
+            : "let the agent's user read it"
+    }
+}
