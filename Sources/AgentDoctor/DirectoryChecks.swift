@@ -88,7 +88,7 @@ enum DirectoryChecks {
             if let check = judgeOwner(path, facts, service, ownerName: Accounts.name(ofUser:)) { checks.append(check) }
             if let check = writable(path, service) { checks.append(check) }
         } else {
-            let found = "no agent runs and there is no user 'agent', so nobody to compare its owner with"
+            let found = "no agent runs, and nobody knows as which user it would, so nobody to compare its owner with"
             checks.append(Check("state_dir.owner", path, .skip, found))
         }
         if let check = judgePrivate(path, facts) { checks.append(check) }

@@ -26,7 +26,7 @@ public enum Doctor {
         return DoctorReport(
             checks: ConfigurationChecks.run(scene) + AgentChecks.run(scene) + DirectoryChecks.run(scene)
                 + TLSChecks.run(scene) + SocketChecks.run(scene) + SourceChecks.run(scene, answers)
-                + ClockChecks.run(answers) + JournalChecks.run(scene) + UnitChecks.run() + VersionChecks.run(scene)
+                + ClockChecks.run(answers) + JournalChecks.run(scene) + UnitChecks.run(scene) + VersionChecks.run(scene)
         )
     }
 

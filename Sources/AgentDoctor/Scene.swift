@@ -23,6 +23,9 @@ struct Scene {
     /// Whether an agent lives; where that cannot be told, it is taken for one that does not.
     var isRunning: Bool { if case .held = probe { true } else { false } }
 
+    /// Whether this is the agent that the units are for, and not one with a directory of its own.
+    var isOfService: Bool { paths.runtimeDirectory == AgentPaths.defaultRuntimeDirectory }
+
     /// The process id of the living agent.
     var pid: Int32? {
         guard case .held(let pid) = probe, let pid else { return nil }
@@ -50,8 +53,9 @@ struct Scene {
         scene.references = ConfigurationFileList.files(at: options.configuration).flatMap {
             SecretReference.find(in: $0)
         }
-        // Without a configuration this is the best guess at where its directories are.
-        scene.service = scene.pid.flatMap { Identity.ofProcess($0) } ?? Accounts.user(named: "agent")
+        // An agent with directories of its own may run as anybody.
+        let usual = scene.isOfService ? Accounts.user(named: "agent") : nil
+        scene.service = scene.pid.flatMap { Identity.ofProcess($0) } ?? usual
         // Only a living agent is asked: where systemd holds the sockets, connecting would start a stopped one.
         if scene.isRunning { scene.ask() }
         return scene

@@ -7,7 +7,11 @@ enum UnitChecks {
     static let properties =
         "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,FragmentPath,DropInPaths,NeedDaemonReload"
 
-    static func run() -> [Check] {
+    static func run(_ scene: Scene) -> [Check] {
+        guard scene.isOfService else {
+            let found = "an agent with its sockets in \(scene.paths.runtimeDirectory) is not the one of the units"
+            return [Check("unit.systemd", nil, .skip, found)]
+        }
         guard (try? FileFacts.look(at: "/run/systemd/system"))?.kind == .directory else {
             return [
                 Check("unit.systemd", nil, .skip, "systemd does not run this host, so there are no units to look at")
