@@ -16,7 +16,10 @@ enum DirectoryChecks {
         do throws(FileFacts.Failure) {
             facts = try FileFacts.look(at: path)
         } catch {
-            return [unseen("runtime_dir.exists", path, error, make: runtimeRemedy(path))]
+            var check = unseen("runtime_dir.exists", path, error, make: runtimeRemedy(path))
+            // The agent makes it at its start, but for the one that the unit needs before.
+            if error.isMissing, !scene.isOfService { check.result = .warn }
+            return [check]
         }
         guard facts.kind == .directory else {
             return [notDirectory("runtime_dir.exists", path, facts, "runtime_dir")]

@@ -1,11 +1,13 @@
 internal import AgentAPI
+internal import AgentConfiguration
 
 /// The units, as systemd sees them.
 enum UnitChecks {
     static let systemctl = ["/usr/bin/systemctl", "/bin/systemctl"]
     static let units = ["agent.service", "agent-status.socket", "agent-config.socket", "agent-control.socket"]
     static let properties =
-        "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,FragmentPath,DropInPaths,NeedDaemonReload"
+        "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,FragmentPath,DropInPaths,NeedDaemonReload,"
+        + "PrivateTmp,ProtectHome"
 
     static func run(_ scene: Scene) -> [Check] {
         guard scene.isOfService else {
@@ -23,7 +25,43 @@ enum UnitChecks {
             let advice = "see what it says: systemctl show agent.service"
             return [Check("unit.systemd", nil, .warn, "systemctl gives no answer about the units", advice: advice)]
         }
-        return parse(output.text).flatMap { judge($0) }
+        let units = parse(output.text)
+        let service = units.first { $0["Id"] == "agent.service" } ?? [:]
+        return units.flatMap { judge($0) } + paths(scene).compactMap { judgeHidden($0, from: service) }
+    }
+
+    /// All files that the agent has to reach by its configuration.
+    private static func paths(_ scene: Scene) -> [String] {
+        let sources = scene.configuration?.sources ?? []
+        let files = sources.flatMap { source in
+            [source.scheme == .file ? source.path : nil, source.unixSocket]
+                + [source.tls.ca, source.tls.certificate, source.tls.key]
+        }
+        let secrets = scene.references.map { reference -> String? in
+            if case .file(let path) = reference.place { path } else { nil }
+        }
+        return (files + secrets).compactMap(\.self)
+    }
+
+    /// What root sees here, the service may not see: its unit gives it directories of its own.
+    static func judgeHidden(_ path: String, from service: [String: String]) -> Check? {
+        let hidden = [
+            ("PrivateTmp", ["yes"], ["/tmp/", "/var/tmp/"]),
+            ("ProtectHome", ["yes", "tmpfs"], ["/home/", "/root/", "/run/user/"]),
+        ]
+        for (property, values, directories) in hidden {
+            guard let value = service[property], values.contains(value),
+                let directory = directories.first(where: { path.hasPrefix($0) })
+            else { continue }
+            return Check(
+                "unit.hidden_path",
+                path,
+                .fail,
+                "the unit hides \(directory) from the agent (\(property)=\(value))",
+                advice: "move it to /etc/agent, or: systemctl edit agent, with [Service] and \(property)=no"
+            )
+        }
+        return nil
     }
 
     /// One block of `NAME=VALUE` lines for each unit, with an empty line between them.

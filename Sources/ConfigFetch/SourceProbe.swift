@@ -18,6 +18,9 @@ public enum SourceProbe {
         }
     }
 
+    /// Requests on the wire at once; the others wait their turn.
+    private static let atOnce = 64
+
     private struct Job {
         let spec: SourceSpec
         let transfer: CurlTransfer
@@ -53,22 +56,24 @@ public enum SourceProbe {
                 for spec in specs { fail(spec, StageFailure(.fetch, "memory", "libcurl does not start")) }
                 return
             }
-            for spec in specs { send(spec, to: spec.url, redirectsLeft: spec.maxRedirects, on: multi) }
-            while !jobs.isEmpty {
+            var waiting = specs[...]
+            while true {
+                while jobs.count < SourceProbe.atOnce, let spec = waiting.popFirst() {
+                    send(spec, to: spec.url, redirectsLeft: spec.maxRedirects, on: multi)
+                }
                 multi.perform()
                 while let (transfer, failure) = multi.nextDone() { finish(transfer, failure, on: multi) }
+                if jobs.isEmpty {
+                    if waiting.isEmpty { return }
+                    continue
+                }
                 let left = deadline.nanoseconds(since: .now)
-                if jobs.isEmpty { return }
                 if left == 0 { break }
                 multi.wait(milliseconds: min(1_000, Int(clamping: left / 1_000_000) + 1))
             }
-            for job in jobs.values {
-                multi.remove(job.transfer)
-                fail(
-                    job.spec,
-                    StageFailure(.fetch, "timeout", "there was no whole answer after \(timeoutMilliseconds) ms")
-                )
-            }
+            for job in jobs.values { multi.remove(job.transfer) }
+            let message = "there was no whole answer after \(timeoutMilliseconds) ms"
+            for spec in jobs.values.map(\.spec) + waiting { fail(spec, StageFailure(.fetch, "timeout", message)) }
         }
 
         private mutating func send(_ spec: SourceSpec, to url: String, redirectsLeft: Int, on multi: CurlMulti) {

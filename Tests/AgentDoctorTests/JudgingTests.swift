@@ -191,6 +191,20 @@ struct JudgingTests {
         #expect(UnitChecks.parse("").isEmpty)
     }
 
+    @Test("Paths that the unit hides")
+    func hiddenPaths() {
+        let service = ["PrivateTmp": "yes", "ProtectHome": "yes"]
+        func hidden(_ path: String, _ service: [String: String]) -> String? {
+            UnitChecks.judgeHidden(path, from: service)?.found
+        }
+        #expect(hidden("/tmp/app.json", service)?.contains("PrivateTmp=yes") == true)
+        #expect(hidden("/root/key", service)?.contains("/root/") == true)
+        #expect(hidden("/home/a/key", ["ProtectHome": "read-only"]) == nil)
+        #expect(hidden("/etc/agent/app.json", service) == nil)
+        #expect(hidden("/tmpfiles/a", service) == nil)
+        #expect(hidden("/tmp/a", [:]) == nil)
+    }
+
     @Test("Versions and limits")
     func versions() {
         func result(_ running: String, _ installed: String?, _ replaced: Bool = false) -> CheckResult {

@@ -126,6 +126,27 @@ struct SourceJudgingTests {
         #expect(try failure(probe(spec(.http, origin.url("/")), timeout: 50))?.code == "timeout")
     }
 
+    @Test("More sources than are asked at once")
+    func many() throws {
+        let origin = try HeldOrigin { .document("{}", to: $0) }
+        defer { origin.stop() }
+        let specs = try (0..<150).map { number in
+            SourceSpec(
+                name: try #require(SourceName("app-\(number)")),
+                kind: .http,
+                url: origin.url("/\(number)"),
+                poll: 1...2
+            )
+        }
+        let answers = SourceProbe.ask(specs, timeoutMilliseconds: 60_000)
+        #expect(answers.count == 150)
+        #expect(answers.values.allSatisfy { failure($0) == nil })
+        origin.hold()
+        let late = SourceProbe.ask(specs, timeoutMilliseconds: 50)
+        #expect(late.count == 150)
+        #expect(late.values.allSatisfy { failure($0)?.code == "timeout" })
+    }
+
     @Test("The origin's clock, with what a cache adds to it")
     func clock() throws {
         let date = "Thu, 01 Jan 2015 00:00:00 GMT"

@@ -77,6 +77,14 @@ struct DoctorSystemdTests {
         try expect("fail", "config.readable", "/etc/agent/agent.yaml", advice: "chgrp agent")
         try container.check("chmod 0644 /etc/agent/agent.yaml")
 
+        try container.write(
+            "/etc/agent/more.yaml",
+            "sources: {more: {url: 'file:///tmp/more.json', required: false}}\n"
+        )
+        try container.write("/tmp/more.json", "{}")
+        try expect("fail", "unit.hidden_path", "/tmp/more.json", advice: "move it to /etc/agent")
+        try container.check("rm /etc/agent/more.yaml")
+
         let dropIn = "/etc/systemd/system/agent.service.d/test.conf"
         try container.write(dropIn, "[Service]\nEnvironment=TOKEN=none\n")
         try container.check("systemctl daemon-reload && touch -d '2001-01-01' \(dropIn)")
