@@ -1,6 +1,5 @@
 public import ConfigSnapshot
 internal import Curl
-internal import Glibc
 internal import LockLadder
 
 /// One request to each source by the agent's own rules, for whoever looks at a source without being the agent.
@@ -142,59 +141,17 @@ public enum SourceProbe {
         return least...max(least, date + age + 1 - sentAt)
     }
 
-    // MARK: Files
-
     private static func read(_ spec: SourceSpec) -> FetchResult {
-        func failed(_ message: String, hint: String? = nil) -> FetchResult {
-            .failed(StageFailure(.fetch, "cannot_read", message, hint: hint), retryAfterNanoseconds: nil)
-        }
-        guard let path = FileURL.path(of: spec.url) else { return failed("the URL names no file") }
-        // Not to wait where somebody has put a pipe.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        var status = stat()
-        guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
-            let reason = String(cString: strerror(errno))
-            if descriptor >= 0 { close(descriptor) }
-            return failed(
-                "cannot read \(path): \(reason)",
-                hint: "check that the file exists and that the agent's user may read it"
-            )
-        }
-        defer { close(descriptor) }
-        guard status.st_mode & S_IFMT == S_IFREG else { return failed("\(path) is not a regular file") }
         var trace = Trace()
         trace[.requested] = MonotonicTime.now.nanoseconds
-        guard let body = bytes(of: descriptor, limit: spec.maxBytes) else {
-            return failed("cannot read \(path): \(String(cString: strerror(errno)))")
-        }
-        guard body.count <= spec.maxBytes else {
-            let failure = StageFailure(
-                .fetch,
-                "too_large",
-                "the document is larger than the limit of \(spec.maxBytes) bytes",
-                hint: "raise 'guard.max_bytes' of source '\(spec.name)' if that is meant"
+        switch FileReader.read(spec, unless: nil) {
+        case .read(let body, _):
+            trace[.received] = MonotonicTime.now.nanoseconds
+            return .document(
+                FetchedDocument(source: spec.name, body: body, validators: .none, contentType: nil, trace: trace)
             )
-            return .failed(failure, retryAfterNanoseconds: nil)
+        case .same: return .notModified(trace)
+        case .failed(let failure): return .failed(failure, retryAfterNanoseconds: nil)
         }
-        trace[.received] = MonotonicTime.now.nanoseconds
-        return .document(
-            FetchedDocument(source: spec.name, body: body, validators: .none, contentType: nil, trace: trace)
-        )
-    }
-
-    /// - Returns: at most one byte more than `limit`; `nil` when reading fails.
-    private static func bytes(of descriptor: Int32, limit: Int) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while bytes.count <= limit {
-            let wanted = min(chunk.count, limit + 1 - bytes.count)
-            // SAFETY: `read` writes no more than was asked for, which is no more than the buffer holds.
-            let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, wanted) }
-            if count < 0 && errno == EINTR { continue }
-            if count < 0 { return nil }
-            if count == 0 { break }
-            bytes.append(contentsOf: chunk[..<count])
-        }
-        return bytes
     }
 }

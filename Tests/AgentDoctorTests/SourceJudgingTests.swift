@@ -109,7 +109,7 @@ struct SourceJudgingTests {
             other.stop()
         }
         var spec = try spec(.http, origin.url("/moved"))
-        spec.headers = [("Authorization", "Bearer abracadabra")]
+        spec.headers = [SourceSpec.Header("Authorization", "Bearer abracadabra")]
         #expect(try failure(probe(spec))?.code == "redirect")
         #expect(other.requests.isEmpty)
         spec.maxRedirects = 1
