@@ -5,15 +5,11 @@ import Testing
 /// doctor where it belongs: on a host with a real systemd, with the agent installed as its own user.
 @Suite("agentctl doctor with systemd", .enabled(if: mayBootContainers))
 struct DoctorSystemdTests {
-    private static let stage = Result { () throws -> TemporaryDirectory in
-        let stage = try TemporaryDirectory(prefix: "doctor-stage")
+    /// A host with the agent installed and configured, not started.
+    private func boot(_ stage: TemporaryDirectory) throws -> Container {
         let make = ["make", "--no-print-directory", "-C", Workspace.root, "install", "DESTDIR=\(stage.path)"]
         try Program.check(make + ["BINARIES=\(Workspace.products)"])
-        return stage
-    }
-
-    private func boot() throws -> Container {
-        let container = try Container(stage: try Self.stage.get().path)
+        let container = try Container(stage: stage.path)
         try container.check(
             "systemd-sysusers && systemd-tmpfiles --create config-agent.conf && systemctl daemon-reload"
         )
@@ -42,7 +38,8 @@ struct DoctorSystemdTests {
 
     @Test("From installed to running, and what can happen to units, sockets and the journal")
     func units() throws {
-        let container = try boot()
+        let stage = try TemporaryDirectory(prefix: "doctor-stage")
+        let container = try boot(stage)
         defer { container.stop() }
 
         // Installed, not started: the agent is all that is missing, and nothing starts it.
