@@ -62,6 +62,9 @@ enum Access {
         return obstacle(bits, at: String(cString: resolved), for: who)
     }
 
+    /// Whether everyone may read a file: its mode allows it, and every directory on the way lets everyone pass.
+    static func isPublic(_ path: String) -> Bool { realObstacle(Bits.read, at: path, for: .others) == nil }
+
     /// `/`, `/a` and `/a/b` for `/a/b/c`.
     static func directories(above path: String) -> [String] {
         let names = path.split(separator: "/").dropLast()

@@ -40,7 +40,9 @@ enum ConfigurationChecks {
         for path in paths {
             guard let facts = try? FileFacts.look(at: path) else { continue }
             if let check = judgeWritable(path, facts, groupName: Accounts.name(ofGroup:)) { checks.append(check) }
-            if facts.kind == .file, let check = judgeSecrets(path, facts, SecretPlaces.find(in: path)) {
+            if facts.kind == .file, Access.isPublic(path),
+                let check = judgeSecrets(path, facts, SecretPlaces.find(in: path))
+            {
                 checks.append(check)
             }
             if let check = readable(path, facts, scene.service) { checks.append(check) }

@@ -15,7 +15,7 @@ enum SecretChecks {
     private static func file(_ path: String, _ subject: String, _ service: Identity?) -> Check? {
         // One that is missing is an error of the configuration, and told there.
         guard let facts = try? FileFacts.look(at: path) else { return nil }
-        if facts.mode & 0o007 != 0 {
+        if facts.mode & 0o007 != 0, Access.isPublic(path) {
             return Check(
                 "secret.private",
                 subject,

@@ -36,7 +36,7 @@ enum TLSChecks {
             return [Check("tls.readable", subject, .skip, "no permission to look at it", advice: Doctor.asRoot)]
         }
         var checks: [Check] = []
-        if role == .key, let check = judgeKeyMode(path, subject, facts) { checks.append(check) }
+        if role == .key, Access.isPublic(path), let check = judgeKeyMode(path, subject, facts) { checks.append(check) }
         if let text = SmallFile.text(path, limit: 8 << 20) {
             if let check = judgeContent(role, subject, text, now: nowSeconds) { checks.append(check) }
         } else if Doctor.isRoot {

@@ -200,13 +200,17 @@ struct DoctorTests {
         try nginx.files.write("more.json", "{}")
         let directory = try TemporaryDirectory()
         let file = try directory.write("token", "opensesame\n")
+        try Program.check(["chmod", "755", directory.path])
         try Program.check(["chmod", "644", file])
         let headers = "headers: {Authorization: {file: \(file), prefix: \"Bearer \"}}"
         let patient = try Patient(SourceSettings(url: nginx.url("/more.json"), more: [headers]))
         let diagnosis = try patient.examine()
         expect(diagnosis, fails: ["secret.private"], "secret.private", found: "everyone", advice: "chmod 0640 \(file)")
         #expect(!"\(diagnosis.output)".contains("opensesame"))
-        try Program.check(["chmod", "640", file])
+        // Behind a closed door it is not everyone's any more, whatever its own mode.
+        try Program.check(["chmod", "711", directory.path])
+        #expect(try patient.examine().fails == ["secret.private"])
+        try Program.check(["chmod", "710", directory.path])
         #expect(try patient.examine().fails == [])
 
         let yaml = readText(patient.configuration).replacingOccurrences(of: "file: \(file)", with: "credential: none")
