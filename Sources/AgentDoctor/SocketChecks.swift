@@ -25,7 +25,7 @@ enum SocketChecks {
         do throws(FileFacts.Failure) {
             facts = try FileFacts.look(at: socket.path)
         } catch {
-            if error.isMissing { return scene.isRunning ? [missing(socket)] : [] }
+            if error.isMissing { return scene.isRunning ? [missing(socket, generation: scene.status?.generation)] : [] }
             return [Check("socket.exists", socket.name, .skip, "cannot look: \(error.text)", advice: Doctor.asRoot)]
         }
         guard scene.isRunning else { return stale(socket, scene) }
@@ -34,8 +34,13 @@ enum SocketChecks {
         return problems + [connects(socket)]
     }
 
-    private static func missing(_ socket: Socket) -> Check {
-        Check(
+    static func missing(_ socket: Socket, generation: UInt64?) -> Check {
+        if socket.name == AgentPaths.configSocketName, generation == 0 {
+            let found = "it is not there yet: there is no configuration to be read from it"
+            let advice = "see the checks of the sources below"
+            return Check("socket.exists", socket.name, .warn, found, advice: advice)
+        }
+        return Check(
             "socket.exists",
             socket.name,
             .fail,

@@ -106,6 +106,9 @@ struct JudgingTests {
         #expect(ids(facts(0o600, kind: .socket, group: 8)) == ["socket.mode", "socket.group"])
         #expect(ids(facts(0o660, kind: .socket, group: 8), group: nil) == [])
         #expect(ids(facts(0o660, kind: .file, group: 7)) == ["socket.kind"])
+        #expect(SocketChecks.missing(socket, generation: 0).result == .warn)
+        #expect(SocketChecks.missing(socket, generation: 1).result == .fail)
+        #expect(SocketChecks.missing(socket, generation: nil).result == .fail)
     }
 
     @Test(
