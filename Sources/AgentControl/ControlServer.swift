@@ -108,12 +108,12 @@ public final class ControlServer: Sendable {
         }
         reports.use(workers)
         let all = workers
-        agent.publisher.observe { _ in
+        agent.publisher.observe { generation in
             book.clear()
-            for worker in all { worker.published() }
+            for worker in all { worker.published(generation) }
         }
         // Publications between the making of a reader and its registration are caught up with here.
-        for worker in all { worker.published() }
+        for worker in all { worker.published(agent.publisher.generation) }
         for right in [Right.status, .control] { try open(right, workers: all) }
     }
 

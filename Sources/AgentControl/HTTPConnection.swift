@@ -91,7 +91,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// The agent is about to stop. A client that has just connected is still answered: its request is on the way.
     func quiesce() {
         switch phase {
-        case .idle where hasAnswered, .receiving where hasAnswered, .watching, .sendingEvent: close()
+        case .idle where hasAnswered, .watching, .sendingEvent: close()
         default: break
         }
     }

@@ -42,6 +42,8 @@ final class Watchers {
     private var queue = CircularBuffer<Watcher>()
     private var isPumping = false
     private var generation: UInt64 = 0
+    /// The newest generation of which the history tells: readers see a snapshot a moment earlier.
+    private var announced: UInt64 = 0
 
     /// - Parameter read: lends out the worker's newest snapshot.
     init(
@@ -74,8 +76,9 @@ final class Watchers {
         enqueue(watcher)
     }
 
-    /// A new generation is there.
-    func published() {
+    /// A new generation is there, and the history knows what it changed.
+    func published(_ generation: UInt64) {
+        announced = max(announced, generation)
         for watcher in watchers.values { enqueue(watcher) }
     }
 
@@ -124,7 +127,9 @@ final class Watchers {
     }
 
     private func serve(_ watcher: Watcher, _ snapshot: borrowing Snapshot) {
-        guard !watcher.isSending, watcher.known != snapshot.generation,
+        // Who knows something is told what changed: that comes with the announcement.
+        let isTooEarly = watcher.known != nil && snapshot.generation > announced
+        guard !watcher.isSending, !isTooEarly, watcher.known != snapshot.generation,
             watchers[ObjectIdentifier(watcher.stream)] === watcher
         else { return }
         let page = EventBook.Page(topic: watcher.topic, since: watcher.known, generation: snapshot.generation)

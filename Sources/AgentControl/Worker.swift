@@ -72,7 +72,9 @@ final class Worker: Sendable {
 
     /// Told after each publication, on the publishing thread: wakes the loop, so that an idle worker lets go of the
     /// old snapshot. Never waits.
-    func published() {
+    ///
+    /// - Parameter announced: the generation that was published.
+    func published(_ announced: UInt64) {
         // Relaxed, here and below: figures for reports.
         _ = behindSince.compareExchange(expected: 0, desired: WallClock.nowNanoseconds, ordering: .relaxed)
         loop.execute { [self] in
@@ -82,7 +84,7 @@ final class Worker: Sendable {
             seenGeneration.store(generation, ordering: .relaxed)
             answers.value.clear(for: generation)
             cell.reclaim()
-            watcherSet.value.published()
+            watcherSet.value.published(announced)
         }
     }
 

@@ -34,7 +34,9 @@ public enum SourceProbe {
     /// - Parameter timeoutMilliseconds: bounds the whole; a source's own limit may be shorter.
     public static func ask(_ specs: [SourceSpec], timeoutMilliseconds: Int) -> [SourceName: Answer] {
         var run = Run(deadline: MonotonicTime.now.advanced(byNanoseconds: UInt64(timeoutMilliseconds) * 1_000_000))
-        for spec in specs where spec.kind == .file { run.answers[spec.name] = Answer(result: read(spec)) }
+        for spec in specs where spec.kind == .file {
+            run.answers[spec.name] = Answer(result: read(spec, until: run.deadline))
+        }
         let remote = specs.filter { $0.kind != .file }
         if !remote.isEmpty { run.perform(remote, timeoutMilliseconds: timeoutMilliseconds) }
         return run.answers
@@ -141,10 +143,27 @@ public enum SourceProbe {
         return least...max(least, date + age + 1 - sentAt)
     }
 
-    private static func read(_ spec: SourceSpec) -> FetchResult {
+    /// Reads on a thread of its own, which is left alone when the file's mount hangs.
+    private static func read(_ spec: SourceSpec, until deadline: MonotonicTime) -> FetchResult {
         var trace = Trace()
         trace[.requested] = MonotonicTime.now.nanoseconds
-        switch FileReader.read(spec, unless: nil) {
+        let outcome = Found()
+        let thread = NamedThread("agent-file") {
+            let read = FileReader.read(spec, unless: nil)
+            outcome.value.withLock { $0 = read }
+        }
+        guard thread?.join(until: deadline) == true, let read = outcome.value.withLock({ $0 }) else {
+            return .failed(
+                StageFailure(
+                    .fetch,
+                    "timeout",
+                    "the file was not read in time",
+                    hint: "see whether the file system it is on answers"
+                ),
+                retryAfterNanoseconds: nil
+            )
+        }
+        switch read {
         case .read(let body, _):
             trace[.received] = MonotonicTime.now.nanoseconds
             return .document(
@@ -153,5 +172,9 @@ public enum SourceProbe {
         case .same: return .notModified(trace)
         case .failed(let failure): return .failed(failure, retryAfterNanoseconds: nil)
         }
+    }
+
+    private final class Found: Sendable {
+        let value = Mutex<FileReader.Outcome?>("probe.file", nil)
     }
 }

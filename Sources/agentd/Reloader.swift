@@ -108,7 +108,7 @@ final class Reloader: Sendable {
         guard agent.adopt(AgentPlan(new), until: deadline) else {
             return refuse(
                 "busy",
-                "the agent did not get round to the new configuration within 30 s",
+                "the agent did not get round to the new configuration within 30 s; it may still take it over",
                 hint: "see agentctl status"
             )
         }
