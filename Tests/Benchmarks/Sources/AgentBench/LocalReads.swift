@@ -27,12 +27,22 @@ struct LocalReads {
         }
         return [
             Measurement(
-                "local reads per core (P13)", "agentd", ours.perCore, against: "nginx", theirs.perCore,
-                unit: "req/cpu-s", .atLeast(0.8)
+                "local reads per core (P13)",
+                "agentd",
+                ours.perCore,
+                against: "nginx",
+                theirs.perCore,
+                unit: "req/cpu-s",
+                .atLeast(0.8)
             ),
             Measurement(
-                "local reads, 8 connections", "agentd", ours.perSecond, against: "nginx", theirs.perSecond,
-                unit: "req/s", .none
+                "local reads, 8 connections",
+                "agentd",
+                ours.perSecond,
+                against: "nginx",
+                theirs.perSecond,
+                unit: "req/s",
+                .none
             ),
         ]
     }

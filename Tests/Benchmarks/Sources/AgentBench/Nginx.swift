@@ -10,7 +10,9 @@ final class Nginx {
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         try body.write(to: root.appending(path: "value"))
         socket = root.appending(path: "nginx.sock").path
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(root.path)/\($0);" }
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map {
+            "\($0)_temp_path \(root.path)/\($0);"
+        }
         try """
         daemon off;
         worker_processes 1;

@@ -74,10 +74,18 @@ struct Watching {
                 Measurement("\(name), change to last", "agentd", step.last, unit: "ms", .none),
                 Measurement("\(name), refresh answered", "agentd", step.answered, unit: "ms", .none),
                 Measurement(
-                    "\(name), cpu each", "agentd", step.cpu.map { ($0 - fixed) / count }, unit: "µs", .none
+                    "\(name), cpu each",
+                    "agentd",
+                    step.cpu.map { ($0 - fixed) / count },
+                    unit: "µs",
+                    .none
                 ),
                 Measurement(
-                    "\(name), memory each", "agentd", [(step.memory - alone.memory) / count / 1_024], unit: "KiB", .none
+                    "\(name), memory each",
+                    "agentd",
+                    [(step.memory - alone.memory) / count / 1_024],
+                    unit: "KiB",
+                    .none
                 ),
             ]
         }
@@ -87,16 +95,25 @@ struct Watching {
             func each(_ step: Step) -> [Double] { step.cpu.map { ($0 - fixed) / Double(step.watchers) } }
             found.append(
                 Measurement(
-                    "\(name), growth of cpu each (P12)", "larger",
-                    [Measurement.median(each(larger))], against: "smaller", [Measurement.median(each(smaller))],
-                    unit: "µs", .atMost(1.3)
+                    "\(name), growth of cpu each (P12)",
+                    "larger",
+                    [Measurement.median(each(larger))],
+                    against: "smaller",
+                    [Measurement.median(each(smaller))],
+                    unit: "µs",
+                    .atMost(1.3)
                 )
             )
             func memory(_ step: Step) -> Double { (step.memory - alone.memory) / Double(step.watchers) / 1_024 }
             found.append(
                 Measurement(
-                    "\(name), growth of memory each (P12)", "larger", [memory(larger)],
-                    against: "smaller", [memory(smaller)], unit: "KiB", .atMost(1.3)
+                    "\(name), growth of memory each (P12)",
+                    "larger",
+                    [memory(larger)],
+                    against: "smaller",
+                    [memory(smaller)],
+                    unit: "KiB",
+                    .atMost(1.3)
                 )
             )
         }
@@ -139,19 +156,36 @@ struct Watching {
             Measurement("\(name), memory before", "agentd", [before / Double(1 << 20)], unit: "MiB", .none),
             Measurement("\(name), memory once connected", "agentd", [connected / Double(1 << 20)], unit: "MiB", .none),
             Measurement(
-                "\(name), memory over \(publishes) changes", "agentd", memory.map { $0 / Double(1 << 20) }, unit: "MiB",
+                "\(name), memory over \(publishes) changes",
+                "agentd",
+                memory.map { $0 / Double(1 << 20) },
+                unit: "MiB",
                 .none
             ),
             Measurement("\(name), growth while deaf", "agentd", [growth], unit: "MiB", .atMost(1)),
             Measurement(
-                "\(name), memory after", "agentd", [try beset.anonymousMemory() / Double(1 << 20)], unit: "MiB", .none
-            ),
-            Measurement(
-                "\(name), refresh answered", "deaf", ours.answered, against: "nobody", theirs.answered, unit: "ms",
+                "\(name), memory after",
+                "agentd",
+                [try beset.anonymousMemory() / Double(1 << 20)],
+                unit: "MiB",
                 .none
             ),
             Measurement(
-                "\(name), publish duration", "deaf", ours.staged, against: "nobody", theirs.staged, unit: "µs",
+                "\(name), refresh answered",
+                "deaf",
+                ours.answered,
+                against: "nobody",
+                theirs.answered,
+                unit: "ms",
+                .none
+            ),
+            Measurement(
+                "\(name), publish duration",
+                "deaf",
+                ours.staged,
+                against: "nobody",
+                theirs.staged,
+                unit: "µs",
                 .atMost(1.3)
             ),
         ]
