@@ -15,7 +15,7 @@ final class Agent {
     }
 
     /// - Parameters:
-    ///   - keys: how many the document has, beside `bench.sequence`.
+    ///   - keys: how many the document has, beside those below `bench`.
     ///   - settings: more lines of its configuration.
     init(binaries: URL, keys: Int, workers: Int = 2, poll: String = "1s", settings: String = "") throws {
         self.binaries = binaries
@@ -38,7 +38,7 @@ final class Agent {
     /// Another document: all but one of its keys stay.
     func writeDocument() throws {
         sequence += 1
-        try "{\"bench\": {\"sequence\": \(sequence)}\(rest)}".write(
+        try "{\"bench\": {\"sequence\": \(sequence), \"greeting\": \"hello, world\"}\(rest)}".write(
             to: file("app.json"),
             atomically: true,
             encoding: .utf8

@@ -12,7 +12,7 @@ struct LocalReads {
         defer { agent.end() }
         try agent.prepare()
         _ = try agent.start()
-        let path = "/v1/config/%22service0.setting7%22"
+        let path = "/v1/config/bench.greeting"
         let nginx = try Nginx(directory: agent.directory, body: try value(agent, path))
         defer { nginx.stop() }
 
