@@ -22,15 +22,20 @@ public struct ErrorDetail: Codable, Sendable, Hashable {
     public var hint: String?
     /// The names most like the one that does not exist, nearest first.
     public var nearest: [String]?
+    /// Each thing that is wrong, where there are several.
+    public var details: [String]?
 
     enum CodingKeys: String, CodingKey {
         case code
         case message
         case hint
         case nearest
+        case details
     }
 
-    public init(code: String, message: String, hint: String? = nil, nearest: [String]? = nil) {
+    public init(code: String, message: String, hint: String? = nil, nearest: [String]? = nil, details: [String]? = nil)
+    {
+        self.details = details
         self.code = code
         self.message = message
         self.hint = hint

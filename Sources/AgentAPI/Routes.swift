@@ -19,4 +19,6 @@ public enum Routes {
     public static let watch = "/v1/watch"
     /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
     public static let refresh = "/v1/refresh"
+    /// On the control socket: ``ReloadReport``, once the agent's own configuration is in force or refused.
+    public static let reload = "/v1/reload"
 }

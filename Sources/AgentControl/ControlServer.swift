@@ -19,6 +19,17 @@ public final class ControlServer: Sendable {
         public var description: String { "cannot listen on \(path): \(reason)" }
     }
 
+    /// Reloads the agent's own configuration, and tells once what came of it.
+    public typealias Reload =
+        @Sendable (_ deliver: @escaping @Sendable (Result<ReloadReport, ReloadRefusal>) -> Void) -> Void
+
+    /// Why a configuration was not taken over. The old one goes on.
+    public struct ReloadRefusal: Error, Sendable {
+        public var error: ErrorDetail
+
+        public init(_ error: ErrorDetail) { self.error = error }
+    }
+
     public struct Options: Sendable {
         public var workers: Int
         public var paths: AgentPaths
@@ -27,14 +38,18 @@ public final class ControlServer: Sendable {
         /// Shown in status.
         public var configFile: String
         public var limits: ClientLimits
+        /// `nil` where there is nothing to reload.
+        public var reload: Reload?
 
         public init(
             workers: Int,
             paths: AgentPaths,
             inherited: [String: Int32],
             configFile: String,
-            limits: ClientLimits = ClientLimits()
+            limits: ClientLimits = ClientLimits(),
+            reload: Reload? = nil
         ) {
+            self.reload = reload
             self.limits = limits
             self.workers = workers
             self.paths = paths
@@ -107,6 +122,7 @@ public final class ControlServer: Sendable {
         let reports = reports
         let agent = agent
         let limits = options.limits
+        let reload = options.reload
         guard let clients = clients[right] else { return }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
@@ -122,7 +138,13 @@ public final class ControlServer: Sendable {
                     guard let worker = byLoop[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
-                    let router = Router(right: right, worker: worker, reports: reports, agent: agent)
+                    let router = Router(
+                        right: right,
+                        worker: worker,
+                        reports: reports,
+                        agent: agent,
+                        reload: reload
+                    )
                     try Self.fill(
                         channel.pipeline.syncOperations,
                         HTTPConnection(

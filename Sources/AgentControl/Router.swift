@@ -12,6 +12,7 @@ struct Router {
     let worker: Worker
     let reports: ReportBuilder
     let agent: Agent
+    let reload: ControlServer.Reload?
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
         switch right {
@@ -130,8 +131,14 @@ struct Router {
     // MARK: control.sock
 
     private func control(_ request: LocalRequest) -> LocalAnswer {
-        guard request.path == Routes.refresh else { return .now(unknownPath(request)) }
+        guard request.path == Routes.refresh || request.path == Routes.reload else {
+            return .now(unknownPath(request))
+        }
         guard request.method == .POST else { return .now(Self.wrongMethod(request, allowed: "POST")) }
+        return request.path == Routes.refresh ? refresh(request) : ReloadRoute.answer(request, reload, worker.loop)
+    }
+
+    private func refresh(_ request: LocalRequest) -> LocalAnswer {
         var names = agent.plan.sources.map(\.fetch.name)
         if let wanted = request.query["source"] {
             guard let name = names.first(where: { $0.text == wanted }) else {
@@ -172,7 +179,7 @@ struct Router {
         let elsewhere: [(Right, [String])] = [
             (.status, [Routes.status, Routes.locks, Routes.sources, Routes.metrics, Routes.healthz, Routes.readyz]),
             (.config, [Routes.config, Routes.watch]),
-            (.control, [Routes.refresh]),
+            (.control, [Routes.refresh, Routes.reload]),
         ]
         for (other, paths) in elsewhere where other != right {
             if paths.contains(where: { request.path == $0 || request.path.hasPrefix($0 + "/") }) {

@@ -29,7 +29,7 @@ extension SourceSpec {
             poll: source.poll.min.nanoseconds...source.poll.max.nanoseconds
         )
         self.unixSocket = source.unixSocket
-        self.headers = source.headers.map { ($0.name, $0.value) }
+        self.headers = source.headers.map { SourceSpec.Header($0.name, $0.value) }
         self.maxRedirects = source.maxRedirects
         self.allowsLinkLocal = source.allowLinkLocal
         self.timeoutMilliseconds = source.timeout.milliseconds

@@ -27,8 +27,9 @@ public final class Journal: Sendable {
     private let dropped = PaddedCounter()
     private let isStopping = Atomic<Bool>(false)
     private let generation = Atomic<UInt64>(0)
-    private let warnWait: UInt64
-    private let reportInterval: UInt64
+    // Relaxed, both: settings that may change while the agent runs.
+    private let warnWait: Atomic<UInt64>
+    private let reportInterval: Atomic<UInt64>
     private let thread = Mutex<NamedThread?>("journal.thread", nil)
 
     /// - Parameters:
@@ -36,8 +37,16 @@ public final class Journal: Sendable {
     ///   - reportInterval: nanoseconds between two reports of the locks contended meanwhile.
     public init(level: LogLevel, warnWait: UInt64, reportInterval: UInt64) {
         self.level = level
-        self.warnWait = warnWait
-        self.reportInterval = reportInterval
+        self.warnWait = Atomic(warnWait)
+        self.reportInterval = Atomic(reportInterval)
+    }
+
+    /// Takes over new settings while running; see ``init(level:warnWait:reportInterval:)``.
+    public func adopt(warnWait: UInt64, reportInterval: UInt64) {
+        self.warnWait.store(warnWait, ordering: .relaxed)
+        self.reportInterval.store(reportInterval, ordering: .relaxed)
+        // A shorter interval counts from now.
+        signal.raise()
     }
 
     /// Where records go: `journald` or `stderr`.
@@ -71,7 +80,7 @@ public final class Journal: Sendable {
     /// - Returns: `false` when the system has no thread to give.
     public func start() -> Bool {
         ContentionRegistry.shared.observe { [self] record in
-            guard record.waitNanoseconds >= warnWait, LogLevel.warning <= level else { return }
+            guard record.waitNanoseconds >= warnWait.load(ordering: .relaxed), LogLevel.warning <= level else { return }
             push(.contention(record, generation: generation.load(ordering: .relaxed)))
         }
         let started = NamedThread("agent-journal") { self.run() }
@@ -95,17 +104,18 @@ public final class Journal: Sendable {
         var limiter = ContentionLimiter()
         var reporter = LockReporter()
         var reportedDrops: UInt64 = 0
-        var nextReport = MonotonicTime.now.advanced(byNanoseconds: reportInterval)
+        var lastReport = MonotonicTime.now
         while true {
+            let interval = reportInterval.load(ordering: .relaxed)
             let stopping = isStopping.load(ordering: .acquiring)
             while let entry = ring.pop() { send(entry, &limiter) }
             reportDrops(&reportedDrops)
-            if MonotonicTime.now >= nextReport {
-                nextReport = MonotonicTime.now.advanced(byNanoseconds: reportInterval)
+            if MonotonicTime.now >= lastReport.advanced(byNanoseconds: interval) {
+                lastReport = .now
                 for record in reporter.report(generation: generation.load(ordering: .relaxed)) { sendCounted(record) }
             }
             if stopping { return }
-            _ = signal.wait(until: nextReport)
+            _ = signal.wait(until: lastReport.advanced(byNanoseconds: interval))
         }
     }
 

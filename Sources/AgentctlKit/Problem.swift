@@ -6,11 +6,14 @@ public struct Problem: Error, Sendable, Hashable {
     public let message: String
     /// What to do about it.
     public let remedy: String?
+    /// Each thing that is wrong, where there are several: a line of its own.
+    public let details: [String]
     /// What to exit with.
     public let exit: ExitStatus
 
     /// A problem in words that begin in lower case and end without a full stop.
-    public init(_ message: String, remedy: String? = nil, exit: ExitStatus) {
+    public init(_ message: String, remedy: String? = nil, details: [String] = [], exit: ExitStatus) {
+        self.details = details
         self.message = message
         self.remedy = remedy
         self.exit = exit
@@ -26,13 +29,15 @@ public struct Problem: Error, Sendable, Hashable {
         self.init(
             report.error.message,
             remedy: remedies.isEmpty ? nil : remedies.joined(separator: " "),
+            details: report.error.details ?? [],
             exit: exit
         )
     }
 
-    /// The line for standard error.
+    /// The line for standard error; and one more for each detail.
     public var text: String {
         let parts = [message, remedy].compactMap(\.self).map { Printable.clean($0) }
-        return "agentctl: " + parts.joined(separator: "; ")
+        let lines = ["agentctl: " + parts.joined(separator: "; ")] + details.map { "    " + Printable.clean($0) }
+        return lines.joined(separator: "\n")
     }
 }

@@ -19,7 +19,8 @@ static bool grow(ccurl_sink *sink, size_t wanted) {
     size_t capacity = sink->body_capacity ? sink->body_capacity : 4096;
     while (capacity < wanted) capacity *= 2;
     if (capacity > sink->body_limit) capacity = sink->body_limit;
-    uint8_t *grown = realloc(sink->body, capacity);
+    bool has_room = !sink->has_room || capacity < 1u << 20 || sink->has_room(capacity);
+    uint8_t *grown = has_room ? realloc(sink->body, capacity) : NULL;
     if (!grown) {
         sink->out_of_memory = true;
         return false;
@@ -201,6 +202,7 @@ void ccurl_sink_reset(ccurl_sink *sink) {
     free(sink->body);
     *sink = (ccurl_sink){
         .body_limit = sink->body_limit,
+        .has_room = sink->has_room,
         .header_limit = sink->header_limit,
         .allow_link_local = sink->allow_link_local,
         .keep_all_bodies = sink->keep_all_bodies,

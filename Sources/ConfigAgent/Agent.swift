@@ -2,7 +2,8 @@ public import ConfigFetch
 public import ConfigPublish
 public import ConfigSnapshot
 public import LockLadder
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// The whole pipeline from sources to snapshots, for one process.
 ///
@@ -22,25 +23,29 @@ public final class Agent: Sendable {
         }
     }
 
-    public let plan: AgentPlan
     public let publisher = Publisher()
     public let startedAt = WallClock.nowNanoseconds
+    private let currentPlan: Mutex<AgentPlan>
+    private let assembly = Mutex<AssemblyBox?>("agent.assembly", nil)
+    private let adoptions = Mutex("agent.adoptions", UInt64(0))
     private let store: Store
     private let fetcher: Fetcher
     private let pipeline: Pipeline
     private let events: @Sendable (AgentEvent) -> Void
+    // Relaxed, both: times of day for reports.
     private let firstSnapshotAt = Atomic<Int64>(0)
+    private let lastAdoption = Atomic<Int64>(0)
 
     /// - Parameter events: told what happens, on the thread on which it happens. Must not wait.
     public init(_ plan: AgentPlan, events: @escaping @Sendable (AgentEvent) -> Void) throws(StartError) {
-        self.plan = plan
+        currentPlan = Mutex("agent.plan", plan)
         self.events = events
         let pipeline = Pipeline()
         self.pipeline = pipeline
         store = Store(directory: plan.stateDirectory) { failure in
             events(failure.map(AgentEvent.storeFailing) ?? .storeRecovered)
         }
-        guard let fetcher = Fetcher(plan.sources.map(\.fetch), sink: { pipeline.submit($0, $1) }) else {
+        guard let fetcher = Fetcher(plan.sources.map(\.fetch), sink: { pipeline.submit($0, $1, version: $2) }) else {
             throw .libcurl
         }
         self.fetcher = fetcher
@@ -50,12 +55,15 @@ public final class Agent: Sendable {
     ///
     /// - Returns: the digest of what the stored copies held; `nil` when they were not enough to publish.
     @discardableResult
-    public func start() throws(StartError) -> ContentDigest? {
+    ///
+    /// - Parameter progress: called before each stored copy is looked at, for a start that takes long.
+    public func start(progress: () -> Void = {}) throws(StartError) -> ContentDigest? {
         publisher.observe { [weak self] _ in
             guard let self else { return }
             // Relaxed: a time of day for reports. Only the first publication sets it.
             _ = self.firstSnapshotAt.compareExchange(expected: 0, desired: WallClock.nowNanoseconds, ordering: .relaxed)
         }
+        let plan = plan
         let assembly = Assembly(
             plan: plan,
             publisher: publisher,
@@ -63,14 +71,14 @@ public final class Agent: Sendable {
             lastGeneration: store.open(),
             events: events
         )
-        let restored = assembly.restore()
+        let restored = assembly.restore(progress: progress)
         let digest = publisher.generation > 0 ? publisher.digest : nil
         for (name, revision) in restored { fetcher.noteLastGood(name, revision: revision) }
-        // SAFETY: from here on only the pipeline's thread touches the assembly.
-        nonisolated(unsafe) let owned = assembly
+        let box = AssemblyBox(assembly)
+        self.assembly.withLock { $0 = box }
         let fetcher = fetcher
-        let isPipelineRunning = pipeline.start { flight, result in
-            fetcher.finish(flight, with: owned.process(flight.key, result))
+        let isPipelineRunning = pipeline.start { flight, result, version in
+            fetcher.finish(flight, with: box.assembly.process(flight.key, result, version: version))
         }
         guard isPipelineRunning else { throw .thread("agent-pipeline") }
         guard store.start() else { throw .thread("agent-store") }
@@ -86,6 +94,47 @@ public final class Agent: Sendable {
         let pipelineEnded = pipeline.stop(until: deadline)
         let storeEnded = store.stop(until: deadline)
         return fetchEnded && pipelineEnded && storeEnded
+    }
+
+    /// What the agent is to do, as of the last ``adopt(_:)``.
+    public var plan: AgentPlan { currentPlan.withLock { $0 } }
+
+    /// Takes over a new plan while running. Sources that are the same in both go on undisturbed. The new layers come
+    /// into force together, once every required source among them has given a document: until then readers see the
+    /// old ones. The state directory stays the one of the start.
+    ///
+    /// Reads the stored copies of added sources, and waits for the pipeline to finish the document it is at: to be
+    /// called on a thread that nobody waits for.
+    ///
+    /// - Returns: `false` when the agent is not running, or does not get round to it before `deadline`; the plan is
+    ///   then taken over later or not at all.
+    public func adopt(_ plan: AgentPlan, until deadline: MonotonicTime) -> Bool {
+        guard let box = assembly.withLock({ $0 }) else { return false }
+        let version = adoptions.withLock { count in
+            count += 1
+            return count
+        }
+        let old = self.plan
+        let next = plan.following(old, version: version)
+        let known = Set(old.sources.map(\.fetch.name))
+        var stored: [StoredDocument] = []
+        for source in next.sources where !known.contains(source.fetch.name) {
+            do throws(StoredDocumentFault) {
+                if let document = try store.load(source.fetch.name) { stored.append(document) }
+            } catch {
+                events(.storedCopyUnusable(source.fetch.name, error))
+            }
+        }
+        let done = WakeSignal()
+        let added = stored
+        pipeline.ask { [self] in
+            let (inUse, restored) = box.assembly.adopt(next, stored: added)
+            currentPlan.withLock { $0 = next }
+            lastAdoption.store(WallClock.nowNanoseconds, ordering: .relaxed)
+            fetcher.adopt(next.sources.map(\.fetch), inUse: inUse, restored: restored)
+            done.raise()
+        }
+        return done.wait(until: deadline)
     }
 
     /// Wants a document of `source`; see ``Fetcher/fetch(_:_:deliver:)``.
@@ -119,12 +168,25 @@ public final class Agent: Sendable {
     public func healthFacts(workers: [Health.Facts.Worker]) -> Health.Facts {
         let first = firstSnapshotAt.load(ordering: .relaxed)
         let facts = fetcher.facts
+        let sources = plan.sources
+        let isPublished = first != 0
         return Health.Facts(
             startedAt: startedAt,
             firstSnapshotAt: first == 0 ? nil : first,
-            sources: plan.sources.compactMap { facts[$0.fetch.name] },
+            sources: sources.compactMap { facts[$0.fetch.name] },
+            awaited: isPublished
+                ? sources.filter { $0.isRequired && facts[$0.fetch.name]?.revision == nil }.map(\.fetch.name) : [],
+            awaitedSince: lastAdoption.load(ordering: .relaxed),
             store: store.currentState,
             workers: workers
         )
     }
+}
+
+/// Carries the assembly from thread to thread.
+private final class AssemblyBox: @unchecked Sendable {
+    // SAFETY: until the pipeline starts only the starting thread touches the assembly, from then on only the pipeline's.
+    let assembly: Assembly
+
+    init(_ assembly: Assembly) { self.assembly = assembly }
 }

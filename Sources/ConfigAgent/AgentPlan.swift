@@ -3,8 +3,8 @@ public import ConfigFetch
 public import ConfigSnapshot
 
 /// What an agent is to do.
-public struct AgentPlan: Sendable {
-    public struct Source: Sendable {
+public struct AgentPlan: Sendable, Equatable {
+    public struct Source: Sendable, Equatable {
         public var fetch: SourceSpec
         /// `nil`: by media type, else by the URL's suffix, else JSON.
         public var format: DocumentFormat?
@@ -32,5 +32,31 @@ public struct AgentPlan: Sendable {
     public init(sources: [Source], stateDirectory: String) {
         self.sources = sources
         self.stateDirectory = stateDirectory
+    }
+}
+
+extension AgentPlan {
+    /// This plan as the successor of `old`: a source that means the same as before keeps its version, any other gets
+    /// `version`.
+    func following(_ old: AgentPlan, version: UInt64) -> AgentPlan {
+        var plan = self
+        // Only what it needs for its files and locks at the start.
+        plan.stateDirectory = old.stateDirectory
+        for index in plan.sources.indices {
+            let source = plan.sources[index]
+            let before = old.sources.first { $0.fetch.name == source.fetch.name }
+            plan.sources[index].fetch.version = before?.fetch.version ?? version
+            if let before, !plan.sources[index].asks(theSameAs: before) {
+                plan.sources[index].fetch.version = version
+            }
+        }
+        return plan
+    }
+}
+
+extension AgentPlan.Source {
+    /// Whether a document of the other source would do for this one, and comes in the same way.
+    fileprivate func asks(theSameAs other: AgentPlan.Source) -> Bool {
+        fetch == other.fetch && format == other.format && limits == other.limits
     }
 }

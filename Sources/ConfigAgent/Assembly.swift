@@ -14,9 +14,17 @@ final class Assembly {
         var revision: SourceRevision
     }
 
-    private let plan: AgentPlan
-    private let stages: [SourceName: (verifier: Verifier, decoder: DocumentDecoder)]
-    private let locations: [SourceName: String]
+    private struct Stage {
+        let version: UInt64
+        let location: String
+        let verifier: Verifier
+        let decoder: DocumentDecoder
+    }
+
+    private var plan: AgentPlan
+    private var stages: [SourceName: Stage]
+    /// Whether the layers in force are still those of an earlier plan.
+    private var layersInForce: [SourceName]?
     private let publisher: Publisher
     private let store: Store
     private let events: @Sendable (AgentEvent) -> Void
@@ -39,20 +47,23 @@ final class Assembly {
         self.store = store
         self.events = events
         generation = lastGeneration
-        locations = Dictionary(
+        stages = Self.stages(of: plan)
+    }
+
+    private static func stages(of plan: AgentPlan) -> [SourceName: Stage] {
+        Dictionary(
             uniqueKeysWithValues: plan.sources.map { source in
-                let location = StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket)
-                return (source.fetch.name, location)
-            }
-        )
-        stages = Dictionary(
-            uniqueKeysWithValues: plan.sources.map { source in
-                let decoder = DocumentDecoder(
-                    limits: source.limits,
-                    format: source.format,
-                    urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
+                let stage = Stage(
+                    version: source.fetch.version,
+                    location: StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket),
+                    verifier: Verifier(maxBytes: source.fetch.maxBytes),
+                    decoder: DocumentDecoder(
+                        limits: source.limits,
+                        format: source.format,
+                        urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
+                    )
                 )
-                return (source.fetch.name, (Verifier(maxBytes: source.fetch.maxBytes), decoder))
+                return (source.fetch.name, stage)
             }
         )
     }
@@ -64,8 +75,9 @@ final class Assembly {
     /// Takes the stored copies into use and publishes them, as far as every required source has one.
     ///
     /// - Returns: the revisions in use.
-    func restore() -> [SourceName: SourceRevision] {
+    func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
         for source in plan.sources {
+            progress()
             let name = source.fetch.name
             do throws(StoredDocumentFault) {
                 guard let stored = try store.load(name) else { continue }
@@ -86,7 +98,7 @@ final class Assembly {
     private func restore(_ stored: StoredDocument) {
         guard let stage = stages[stored.source] else { return }
         // Another place gives the same ETag another meaning.
-        let validators = stored.location == locations[stored.source] ? stored.validators : .none
+        let validators = stored.location == stage.location ? stored.validators : .none
         var trace = Trace()
         trace[.requested] = now
         trace[.received] = now
@@ -113,10 +125,43 @@ final class Assembly {
         }
     }
 
+    // MARK: A new plan
+
+    /// Takes over `next`; see ``Agent/adopt(_:until:)``.
+    ///
+    /// - Parameter stored: stored copies of sources that are new.
+    /// - Returns: the revisions in use, and which of the new sources are served from their stored copies.
+    func adopt(
+        _ next: AgentPlan,
+        stored: [StoredDocument]
+    ) -> (inUse: [SourceName: SourceRevision], restored: Set<SourceName>) {
+        if current != nil, layersInForce == nil { layersInForce = plan.sources.map(\.fetch.name) }
+        let old = stages
+        plan = next
+        stages = Self.stages(of: next)
+        for (name, stage) in stages {
+            guard let before = old[name], before.location != stage.location else { continue }
+            // Another place gives the same ETag another meaning.
+            if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
+        }
+        failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
+        held = held.filter { stages[$0] != nil }
+        // What an earlier plan has left, and the layers in force do not need.
+        inUse = inUse.filter { stages[$0.key] != nil || layersInForce?.contains($0.key) == true }
+        var restored: Set<SourceName> = []
+        for document in stored where inUse[document.source] == nil {
+            restore(document)
+            if inUse[document.source] != nil { restored.insert(document.source) }
+        }
+        if publishIfComplete(cause: nil, trace: nil) { store.keep([], generation: generation) }
+        return (inUse.filter { stages[$0.key] != nil }.mapValues(\.revision), restored)
+    }
+
     // MARK: Documents
 
     /// Takes one result through the stages.
-    func process(_ source: SourceName, _ result: FetchResult) -> FlightOutcome {
+    func process(_ source: SourceName, _ result: FetchResult, version: UInt64) -> FlightOutcome {
+        guard let stage = stages[source], stage.version == version else { return superseded(source, result) }
         let kind: FlightOutcome.Kind
         var trace: Trace?
         switch result {
@@ -127,7 +172,7 @@ final class Assembly {
         case .document(let document):
             trace = document.trace
             do throws(StageFailure) {
-                (kind, trace) = try accept(document)
+                (kind, trace) = try accept(document, stage)
             } catch {
                 kind = .failed(error, retryAfterNanoseconds: nil)
             }
@@ -147,11 +192,32 @@ final class Assembly {
         )
     }
 
-    private func accept(_ fetched: FetchedDocument) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
+    /// A result under an earlier plan: nobody knows whether it would still be right.
+    private func superseded(_ source: SourceName, _ result: FetchResult) -> FlightOutcome {
+        let failure =
+            if case .failed(let failure, _) = result, stages[source] == nil {
+                failure
+            } else {
+                StageFailure(
+                    .fetch,
+                    FlightOutcome.supersededCode,
+                    "the agent's configuration was reloaded meanwhile",
+                    hint: "ask again"
+                )
+            }
+        return FlightOutcome(
+            kind: .failed(failure, retryAfterNanoseconds: nil),
+            generation: current?.generation ?? 0,
+            revision: inUse[source]?.revision,
+            trace: nil
+        )
+    }
+
+    private func accept(
+        _ fetched: FetchedDocument,
+        _ stage: Stage
+    ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
         let name = fetched.source
-        guard let stage = stages[name] else {
-            throw StageFailure(.verify, "unknown_source", "no source has this name")
-        }
         let verified = try verify(fetched, stage)
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.digest == verified.digest {
@@ -168,7 +234,7 @@ final class Assembly {
         )
         inUse[name] = InUse(table: decoded.table, revision: revision)
         let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
-        keep(decoded, fetchedAt: fetchedAt)
+        keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
             // Other required sources are still missing, or the same content came in other bytes.
             if current == nil { held.insert(name) }
@@ -195,15 +261,17 @@ final class Assembly {
 
     private func verify(
         _ document: FetchedDocument,
-        _ stage: (verifier: Verifier, decoder: DocumentDecoder)
+        _ stage: Stage
     ) throws(StageFailure) -> VerifiedDocument {
         try stage.verifier.verify(document, now: { self.now })
     }
 
     private func decode(
         _ document: VerifiedDocument,
-        _ stage: (verifier: Verifier, decoder: DocumentDecoder)
+        _ stage: Stage
     ) throws(StageFailure) -> DecodedDocument {
+        let bytes = document.body.count
+        guard MemoryRoom.has(MemoryRoom.forDecoding(bytes)) else { throw .noMemory(.decode, bytes: bytes) }
         do throws(DecodeError) {
             return try stage.decoder.decode(document, now: { self.now })
         } catch {
@@ -218,7 +286,7 @@ final class Assembly {
 
     private func decode(
         _ document: FetchedDocument,
-        _ stage: (verifier: Verifier, decoder: DocumentDecoder)
+        _ stage: Stage
     ) throws(StageFailure) -> DecodedDocument {
         try decode(try verify(document, stage), stage)
     }
@@ -227,8 +295,14 @@ final class Assembly {
 
     /// Merges the layers and publishes the result, unless a required source is missing or nothing has changed.
     private func publishIfComplete(cause: SourceRevision?, trace: Trace?) -> Bool {
-        guard plan.sources.allSatisfy({ !$0.isRequired || inUse[$0.fetch.name] != nil }) else { return false }
-        let layers = plan.sources.compactMap { inUse[$0.fetch.name] }
+        let isComplete = plan.sources.allSatisfy { !$0.isRequired || inUse[$0.fetch.name] != nil }
+        if isComplete, layersInForce != nil {
+            layersInForce = nil
+            inUse = inUse.filter { stages[$0.key] != nil }
+        }
+        guard isComplete || layersInForce != nil else { return false }
+        let names = layersInForce ?? plan.sources.map(\.fetch.name)
+        let layers = names.compactMap { inUse[$0] }
         guard !layers.isEmpty else { return false }
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
@@ -248,10 +322,10 @@ final class Assembly {
         return true
     }
 
-    private func keep(_ document: DecodedDocument, fetchedAt: Int64) {
+    private func keep(_ document: DecodedDocument, _ stage: Stage, fetchedAt: Int64) {
         let stored = StoredDocument(
             source: document.source,
-            location: locations[document.source] ?? "",
+            location: stage.location,
             body: document.body,
             format: document.format,
             validators: document.validators.areYoung ? .none : document.validators,

@@ -11,7 +11,7 @@ public struct Health: Sendable, Equatable {
     }
 
     public struct Reason: Sendable, Equatable {
-        /// Stable: `no_snapshot`, `source_failing`, `source_stale`, `source_last_good`, `not_durable`,
+        /// Stable: `no_snapshot`, `source_awaited`, `source_failing`, `source_stale`, `source_last_good`, `not_durable`,
         /// `worker_behind`.
         public var code: String
         public var source: SourceName?
@@ -50,6 +50,10 @@ public struct Health: Sendable, Equatable {
         /// When the first snapshot was published; `nil`: there is none.
         public var firstSnapshotAt: Int64?
         public var sources: [SourceFacts]
+        /// Required sources that a reload has added and that have not given a document yet.
+        public var awaited: [SourceName]
+        /// When that was, nanoseconds since 1970.
+        public var awaitedSince: Int64
         public var store: Store.State
         public var workers: [Worker]
 
@@ -57,9 +61,13 @@ public struct Health: Sendable, Equatable {
             startedAt: Int64,
             firstSnapshotAt: Int64?,
             sources: [SourceFacts],
+            awaited: [SourceName] = [],
+            awaitedSince: Int64 = 0,
             store: Store.State,
             workers: [Worker]
         ) {
+            self.awaited = awaited
+            self.awaitedSince = awaitedSince
             self.startedAt = startedAt
             self.firstSnapshotAt = firstSnapshotAt
             self.sources = sources
@@ -76,6 +84,10 @@ public struct Health: Sendable, Equatable {
         var reasons: [(level: Level, reason: Reason)] = []
         if facts.firstSnapshotAt == nil {
             reasons.append((.failed, noSnapshot(facts)))
+        }
+        for name in facts.awaited {
+            let message = "not received since the reload; until it is there, the layers are those of before"
+            reasons.append((.degraded, Reason("source_awaited", source: name, message, since: facts.awaitedSince)))
         }
         for source in facts.sources {
             if let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
@@ -115,10 +127,12 @@ public struct Health: Sendable, Equatable {
         let name = source.spec.name
         if source.consecutiveFailures > 0, let failure = source.lastFailure {
             let times = source.consecutiveFailures == 1 ? "" : " (\(source.consecutiveFailures) times in a row)"
+            let lastGood =
+                source.isLastGood ? source.revision.map { "last good, \(age(now - $0.fetchedAt)) old; " } : nil
             return Reason(
                 "source_failing",
                 source: name,
-                "\(failure.failure)\(times)",
+                "\(lastGood ?? "")\(failure.failure)\(times)",
                 since: source.failingSince ?? failure.at
             )
         }
@@ -126,7 +140,7 @@ public struct Health: Sendable, Equatable {
             return Reason(
                 "source_last_good",
                 source: name,
-                "served from the stored copy, not confirmed since the start",
+                "served from the stored copy of \(age(now - revision.fetchedAt)) ago, not confirmed since",
                 since: revision.fetchedAt
             )
         }
@@ -134,6 +148,17 @@ public struct Health: Sendable, Equatable {
             return Reason("source_stale", source: name, "not confirmed for longer than expected", since: since)
         }
         return nil
+    }
+
+    /// `45 s`, `12 min`, `3 h`, `2 d`.
+    private static func age(_ nanoseconds: Int64) -> String {
+        let seconds = max(0, nanoseconds / 1_000_000_000)
+        return switch seconds {
+        case ..<120: "\(seconds) s"
+        case ..<7_200: "\(seconds / 60) min"
+        case ..<172_800: "\(seconds / 3_600) h"
+        default: "\(seconds / 86_400) d"
+        }
     }
 
     private static func healthySince(_ facts: Facts) -> Int64 {

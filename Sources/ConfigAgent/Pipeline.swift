@@ -8,7 +8,7 @@ final class Pipeline: Sendable {
     typealias Flight = Fetcher.Flights.Flight
 
     private enum Work: Sendable {
-        case result(Flight, FetchResult)
+        case result(Flight, FetchResult, version: UInt64)
         case answer(@Sendable () -> Void)
     }
 
@@ -20,7 +20,9 @@ final class Pipeline: Sendable {
     private let thread = Mutex<NamedThread?>("pipeline.thread", nil)
 
     /// Takes over the result of a flight. Never waits for the thread.
-    func submit(_ flight: Flight, _ result: FetchResult) { submit(.result(flight, result)) }
+    func submit(_ flight: Flight, _ result: FetchResult, version: UInt64) {
+        submit(.result(flight, result, version: version))
+    }
 
     /// Has `answer` run on the pipeline's thread when it gets round to it.
     func ask(_ answer: @escaping @Sendable () -> Void) { submit(.answer(answer)) }
@@ -32,7 +34,7 @@ final class Pipeline: Sendable {
 
     /// - Parameter process: called on the pipeline's thread for each result.
     /// - Returns: `false` when the system has no thread to give.
-    func start(_ process: @escaping @Sendable (Flight, FetchResult) -> Void) -> Bool {
+    func start(_ process: @escaping @Sendable (Flight, FetchResult, UInt64) -> Void) -> Bool {
         let started = NamedThread("agent-pipeline") {
             while !self.isStopping.load(ordering: .acquiring) {
                 _ = self.signal.wait(until: nil)
@@ -42,7 +44,7 @@ final class Pipeline: Sendable {
                 }
                 for work in waiting {
                     switch work {
-                    case .result(let flight, let result): process(flight, result)
+                    case .result(let flight, let result, let version): process(flight, result, version)
                     case .answer(let answer): answer()
                     }
                 }

@@ -14,6 +14,10 @@ final class FetchInbox: Sendable {
         case cancel(Flight)
         /// The document of this flight has passed, or failed to pass, every stage.
         case finished(Flight, FlightOutcome)
+        /// What came of reading a source's file.
+        case fileRead(SourceName, id: UInt64, FileReader.Outcome)
+        /// From now on these are the sources, the validators those of the documents in use.
+        case adopt([SourceSpec], validators: [SourceName: Validators])
         /// Run this: a sign of life.
         case answer(@Sendable () -> Void)
         case stop

@@ -28,12 +28,22 @@ final class FetchLoop {
         /// What the request was sent with.
         let validators: Validators
         let redirectsLeft: Int
-        let stamp: FileStamp?
+    }
+
+    /// A file that is being read, on a thread of its own.
+    private struct Reading {
+        let id: UInt64
+        /// `nil` when nobody wants any more what is being read.
+        var flight: Flight?
+        let trace: Trace
+        /// The flight that begins once this reading is over.
+        var next: Flight?
     }
 
     private enum Event {
         case poll(SourceName, at: UInt64)
         case begin(Flight, isFull: Bool)
+        case readingTooLong(SourceName, id: UInt64)
     }
 
     /// A source that says "not modified" is believed for an hour; then the document is fetched and compared.
@@ -49,6 +59,10 @@ final class FetchLoop {
     private var timers = TimerHeap<Event>()
     private var queue: [(flight: Flight, isFull: Bool)] = []
     private var jobs: [ObjectIdentifier: Job] = [:]
+    private var readings: [SourceName: Reading] = [:]
+    /// Readings that were given up, and whose threads hang: at most one for each source.
+    private var hanging: [SourceName: UInt64] = [:]
+    private var lastReading: UInt64 = 0
     /// Stamps of files that are on their way through the later stages.
     private var passing: [Flight: FileStamp] = [:]
     private var random = JitterGenerator()
@@ -57,7 +71,7 @@ final class FetchLoop {
         self.multi = multi
         self.inbox = inbox
         self.fetcher = fetcher
-        for spec in fetcher.specs {
+        for spec in fetcher.initialSpecs {
             // A stored copy counts as audited when it was stored.
             sources[spec.name] = Source(
                 spec: spec,
@@ -87,6 +101,8 @@ final class FetchLoop {
                 timers.insert(.begin(flight, isFull: isFull), due: notBefore)
             case .cancel(let flight): cancel(flight)
             case .finished(let flight, let outcome): finished(flight, outcome)
+            case .fileRead(let name, let id, let outcome): fileRead(name, id, outcome)
+            case .adopt(let specs, let validators): adopt(specs, validators)
             case .answer(let answer): answer()
             case .stop: return false
             }
@@ -97,7 +113,7 @@ final class FetchLoop {
     // MARK: Time
 
     private func millisecondsToNextTimer() -> Int {
-        if !queue.isEmpty && jobs.count < Self.admitted { return 0 }
+        if !queue.isEmpty && underWay < Self.admitted { return 0 }
         guard let due = timers.earliest else { return 60_000 }
         let now = MonotonicTime.now.nanoseconds
         // Rounded up: waking a moment early would turn the loop for nothing.
@@ -109,6 +125,7 @@ final class FetchLoop {
         while let event = timers.pop(dueBy: now) {
             switch event {
             case .begin(let flight, let isFull): queue.append((flight, isFull))
+            case .readingTooLong(let name, let id): giveUpReading(name, id)
             case .poll(let name, let at):
                 guard let source = sources[name], source.pollAt == at else { continue }
                 if !fetcher.poll(name) {
@@ -139,37 +156,35 @@ final class FetchLoop {
     private func admit() {
         var taken = 0
         for (flight, isFull) in queue {
-            guard jobs.count < Self.admitted else { break }
+            guard underWay < Self.admitted else { break }
             taken += 1
             begin(flight, isFull: isFull)
         }
         queue.removeFirst(taken)
     }
 
+    private var underWay: Int { jobs.count + readings.count }
+
     private func begin(_ flight: Flight, isFull: Bool) {
-        guard let source = sources[flight.key], fetcher.flights.depart(flight) else { return }
+        guard fetcher.flights.depart(flight) else { return }
+        guard let source = sources[flight.key] else {
+            let failure = StageFailure(.fetch, "removed", "source '\(flight.key)' is no longer configured")
+            return fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil), version: 0)
+        }
         var trace = Trace()
         trace[.requested] = MonotonicTime.now.nanoseconds
         fetcher.board.update(flight.key) {
             $0.lastRequestAt = WallClock.nowNanoseconds
             $0.requests += 1
         }
-        var stamp: FileStamp?
-        if source.spec.kind == .file {
-            switch lookAtFile(source) {
-            case .success(let found?): stamp = found
-            case .success(nil): return fetcher.deliver(flight, .notModified(trace))
-            case .failure(let failure): return fail(flight, failure)
-            }
-        }
+        guard source.spec.kind != .file else { return readFile(flight, source, trace) }
         send(
             flight,
             source,
             to: source.spec.url,
             validators: trusted(source, isFull: isFull),
             trace,
-            redirectsLeft: source.spec.maxRedirects,
-            stamp: stamp
+            redirectsLeft: source.spec.maxRedirects
         )
     }
 
@@ -189,8 +204,7 @@ final class FetchLoop {
         to url: String,
         validators: Validators,
         _ trace: Trace,
-        redirectsLeft: Int,
-        stamp: FileStamp?
+        redirectsLeft: Int
     ) {
         let request = RequestBuilder.request(
             for: source.spec,
@@ -199,39 +213,93 @@ final class FetchLoop {
             validators: validators
         )
         guard let transfer = CurlTransfer(request) else {
-            return fail(flight, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
+            return fail(flight, source, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
         }
         jobs[ObjectIdentifier(transfer)] = Job(
             flight: flight,
             trace: trace,
             transfer: transfer,
             validators: validators,
-            redirectsLeft: redirectsLeft,
-            stamp: stamp
+            redirectsLeft: redirectsLeft
         )
         multi.add(transfer)
     }
 
-    /// - Returns: the stamp of a file that has to be read, `nil` for one that is still as it was accepted.
-    private func lookAtFile(_ source: Source) -> Result<FileStamp?, StageFailure> {
-        guard let path = FileURL.path(of: source.spec.url) else {
-            return .failure(StageFailure(.fetch, "cannot_read", "the URL names no file"))
-        }
-        switch FileStamp.look(at: path) {
-        case .regular(let stamp): return .success(stamp == source.stamp ? nil : stamp)
-        case .notRegular:
-            return .failure(StageFailure(.fetch, "cannot_read", "\(path) is not a regular file"))
-        case .unreadable(let code):
-            return .failure(
+    // MARK: Files
+
+    private func readFile(_ flight: Flight, _ source: Source, _ trace: Trace) {
+        let spec = source.spec
+        guard hanging[spec.name] == nil else {
+            return fail(
+                flight,
+                source,
                 StageFailure(
                     .fetch,
-                    "cannot_read",
-                    "cannot look at \(path): \(String(cString: strerror(code)))",
-                    hint: "check that the file exists and that the agent's user may read it"
+                    "timeout",
+                    "an earlier read of the file still hangs",
+                    hint: "see whether the file system it is on answers: stat \(FileURL.path(of: spec.url) ?? "")"
                 )
             )
         }
+        if readings[spec.name] != nil {
+            readings[spec.name]?.next = flight
+            return
+        }
+        lastReading += 1
+        let id = lastReading
+        let inbox = inbox
+        let accepted = source.stamp
+        let thread = NamedThread("agent-file") {
+            inbox.post(.fileRead(spec.name, id: id, FileReader.read(spec, unless: accepted)))
+        }
+        guard thread != nil else {
+            return fail(flight, source, StageFailure(.fetch, "memory", "the system has no thread to read the file"))
+        }
+        readings[spec.name] = Reading(id: id, flight: flight, trace: trace)
+        let limit = UInt64(spec.timeoutMilliseconds) * 1_000_000
+        let deadline = MonotonicTime.now.advanced(byNanoseconds: limit)
+        timers.insert(.readingTooLong(spec.name, id: id), due: deadline.nanoseconds)
     }
+
+    private func giveUpReading(_ name: SourceName, _ id: UInt64) {
+        guard let reading = readings[name], reading.id == id else { return }
+        readings[name] = nil
+        hanging[name] = id
+        guard let source = sources[name] else { return }
+        let failure = StageFailure(
+            .fetch,
+            "timeout",
+            "the file was not read within \(source.spec.timeoutMilliseconds) ms",
+            hint: "see whether the file system it is on answers"
+        )
+        for flight in [reading.flight, reading.next].compactMap(\.self) { fail(flight, source, failure) }
+    }
+
+    private func fileRead(_ name: SourceName, _ id: UInt64, _ outcome: FileReader.Outcome) {
+        if hanging[name] == id { hanging[name] = nil }
+        guard let reading = readings[name], reading.id == id else { return }
+        readings[name] = nil
+        if let next = reading.next { queue.append((next, isFull: false)) }
+        guard let flight = reading.flight, let source = sources[name] else { return }
+        switch outcome {
+        case .same: fetcher.deliver(flight, .notModified(reading.trace), version: source.spec.version)
+        case .failed(let failure): fail(flight, source, failure)
+        case .read(let body, let stamp):
+            passing[flight] = stamp
+            var trace = reading.trace
+            trace[.received] = MonotonicTime.now.nanoseconds
+            let document = FetchedDocument(
+                source: name,
+                body: body,
+                validators: .none,
+                contentType: nil,
+                trace: trace
+            )
+            fetcher.deliver(flight, .document(document), version: source.spec.version)
+        }
+    }
+
+    // MARK: Answers
 
     private func finishTransfers() {
         while let (transfer, failure) = multi.nextDone() {
@@ -246,7 +314,7 @@ final class FetchLoop {
             )
             switch reading {
             case .redirect(let url): follow(job, source, to: url)
-            case .result(let result): deliver(job, source, result)
+            case .result(let result): fetcher.deliver(job.flight, result, version: source.spec.version)
             }
         }
     }
@@ -262,7 +330,7 @@ final class FetchLoop {
                     : "the origin redirects more than \(limit) times",
                 hint: "point 'url' at the final address, or raise 'max_redirects' of source '\(source.spec.name)'"
             )
-            return fail(job.flight, failure)
+            return fail(job.flight, source, failure)
         }
         send(
             job.flight,
@@ -270,40 +338,59 @@ final class FetchLoop {
             to: url,
             validators: job.validators,
             job.trace,
-            redirectsLeft: job.redirectsLeft - 1,
-            stamp: nil
+            redirectsLeft: job.redirectsLeft - 1
         )
     }
 
-    private func deliver(_ job: Job, _ source: Source, _ result: FetchResult) {
-        if case .document(let document) = result, let stamp = job.stamp {
-            // A file that changed while it was read may be half old and half new.
-            let path = FileURL.path(of: source.spec.url) ?? ""
-            guard FileStamp.look(at: path) == .regular(stamp), document.body.count == stamp.size else {
-                return fail(
-                    job.flight,
-                    StageFailure(
-                        .fetch,
-                        "changed_while_read",
-                        "\(path) changed while it was read",
-                        hint: "write a new file and rename it over the old one"
-                    )
-                )
-            }
-            passing[job.flight] = stamp
-        }
-        fetcher.deliver(job.flight, result)
-    }
-
-    private func fail(_ flight: Flight, _ failure: StageFailure) {
-        fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil))
+    private func fail(_ flight: Flight, _ source: Source, _ failure: StageFailure) {
+        fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil), version: source.spec.version)
     }
 
     private func cancel(_ flight: Flight) {
         queue.removeAll { $0.flight == flight }
+        // A read goes on by itself; what it brings is wanted by nobody.
+        if readings[flight.key]?.flight == flight { readings[flight.key]?.flight = nil }
+        if readings[flight.key]?.next == flight { readings[flight.key]?.next = nil }
         guard let (id, job) = jobs.first(where: { $0.value.flight == flight }) else { return }
         jobs[id] = nil
         multi.remove(job.transfer)
+    }
+
+    // MARK: A new plan
+
+    /// Takes over new sources. What is on its way for one that means something else now is broken off and begun anew;
+    /// all others go on undisturbed.
+    private func adopt(_ specs: [SourceSpec], _ validators: [SourceName: Validators]) {
+        let old = sources
+        sources = Dictionary(
+            uniqueKeysWithValues: specs.map { spec in
+                if let same = old[spec.name], same.spec.version == spec.version { return (spec.name, same) }
+                let fresh = Source(
+                    spec: spec,
+                    validators: validators[spec.name] ?? .none,
+                    fullAt: MonotonicTime.now.nanoseconds
+                )
+                return (spec.name, fresh)
+            }
+        )
+        for (name, source) in old where sources[name]?.spec.version != source.spec.version {
+            for flight in breakOff(name) { queue.append((flight, isFull: true)) }
+        }
+        let now = MonotonicTime.now.nanoseconds
+        for spec in specs where old[spec.name]?.spec.version != spec.version { setPoll(spec.name, at: now) }
+    }
+
+    /// Takes the flights of a source off the wire.
+    private func breakOff(_ name: SourceName) -> [Flight] {
+        var flights: [Flight] = []
+        for (id, job) in jobs where job.flight.key == name {
+            jobs[id] = nil
+            multi.remove(job.transfer)
+            flights.append(job.flight)
+        }
+        if let flight = readings[name]?.flight { flights.append(flight) }
+        readings[name]?.flight = nil
+        return flights
     }
 
     // MARK: Outcomes

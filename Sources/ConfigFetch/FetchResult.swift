@@ -46,6 +46,11 @@ public struct FlightOutcome: Sendable {
         self.trace = trace
     }
 
+    /// Whether it belongs to a plan that has been replaced meanwhile.
+    public var isSuperseded: Bool { failure?.code == Self.supersededCode }
+
+    public static let supersededCode = "superseded"
+
     public var failure: StageFailure? {
         guard case .failed(let failure, _) = kind else { return nil }
         return failure

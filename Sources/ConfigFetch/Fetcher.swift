@@ -9,14 +9,14 @@ public import LockLadder
 public final class Fetcher: Sendable {
     public typealias Flights = SingleFlight<SourceName, FlightOutcome>
     /// Takes over what a flight brought; called on the fetch thread, must not wait. Whoever takes it over ends the
-    /// flight with ``finish(_:with:)``.
-    public typealias Sink = @Sendable (Flights.Flight, FetchResult) -> Void
+    /// flight with ``finish(_:with:)``. The number is the version of the source that the result belongs to.
+    public typealias Sink = @Sendable (Flights.Flight, FetchResult, UInt64) -> Void
 
     /// Refreshes that come together leave together: a flight begun by one waits this long for others before its
     /// request leaves. Nanoseconds.
     static let gathering: UInt64 = 3_000_000
 
-    let specs: [SourceSpec]
+    let initialSpecs: [SourceSpec]
     let board: SourceBoard
     let flights: Flights
     private let inbox: FetchInbox
@@ -29,7 +29,7 @@ public final class Fetcher: Sendable {
     public init?(_ specs: [SourceSpec], sink: @escaping Sink) {
         guard let multi = CurlMulti() else { return nil }
         let inbox = FetchInbox(waker: multi.waker)
-        self.specs = specs
+        initialSpecs = specs
         self.multi = multi
         self.inbox = inbox
         self.sink = sink
@@ -85,10 +85,26 @@ public final class Fetcher: Sendable {
     /// Ends a flight: tells the callers, keeps the facts, and sets the time of the next poll.
     public func finish(_ flight: Flights.Flight, with outcome: FlightOutcome) {
         let now = WallClock.nowNanoseconds
-        board.update(flight.key) { $0.note(outcome, at: now) }
+        // What came of an older plan says nothing about the source as it is now.
+        if !outcome.isSuperseded { board.update(flight.key) { $0.note(outcome, at: now) } }
         for source in outcome.released { board.update(source) { $0.noteActivation(at: now) } }
         inbox.post(.finished(flight, outcome))
         flights.land(flight, with: outcome)
+    }
+
+    /// Takes over new sources; those with the version they had go on undisturbed. Called by the one who has already
+    /// made up its mind what to do with documents of the old ones.
+    ///
+    /// - Parameters:
+    ///   - inUse: the revisions in use, by source.
+    ///   - restored: the sources among them that are served from their stored copies.
+    public func adopt(
+        _ specs: [SourceSpec],
+        inUse: [SourceName: SourceRevision],
+        restored: Set<SourceName>
+    ) {
+        board.adopt(specs, inUse: inUse, restored: restored)
+        inbox.post(.adopt(specs, validators: inUse.mapValues(\.validators)))
     }
 
     /// Has `answer` run on the fetch thread when it gets round to it.
@@ -119,5 +135,5 @@ public final class Fetcher: Sendable {
         }
     }
 
-    func deliver(_ flight: Flights.Flight, _ result: FetchResult) { sink(flight, result) }
+    func deliver(_ flight: Flights.Flight, _ result: FetchResult, version: UInt64) { sink(flight, result, version) }
 }

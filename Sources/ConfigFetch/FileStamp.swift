@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Whether a file is still the one that was read: everything that changes when its content does.
-struct FileStamp: Equatable {
+struct FileStamp: Equatable, Sendable {
     let device: UInt
     let inode: UInt
     let size: Int
@@ -17,7 +17,16 @@ struct FileStamp: Equatable {
     /// Looks through symbolic links, as reading does.
     static func look(at path: String) -> Look {
         var status = stat()
-        guard stat(path, &status) == 0 else { return .unreadable(errno: errno) }
+        return stat(path, &status) == 0 ? look(status) : .unreadable(errno: errno)
+    }
+
+    /// The same for a file that is open.
+    static func look(at descriptor: Int32) -> Look {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? look(status) : .unreadable(errno: errno)
+    }
+
+    private static func look(_ status: stat) -> Look {
         guard status.st_mode & S_IFMT == S_IFREG else { return .notRegular }
         func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec) }
         return .regular(

@@ -19,7 +19,7 @@ enum RequestBuilder {
         request.caFile = spec.caFile
         request.allowsLinkLocal = spec.allowsLinkLocal
         request.maxBodyBytes = spec.maxBytes
-        guard spec.kind != .file else { return request }
+        request.hasRoom = { MemoryRoom.has($0) }
         request.headers = [
             ("Accept", "application/json, application/yaml;q=0.9, */*;q=0.1"), ("Accept-Encoding", "gzip"),
         ]
@@ -31,7 +31,7 @@ enum RequestBuilder {
         if isOwnOrigin {
             let configured = Set(spec.headers.map { $0.name.lowercased() })
             request.headers.removeAll { configured.contains($0.name.lowercased()) }
-            request.headers += spec.headers
+            request.headers += spec.headers.map { ($0.name, $0.value) }
             request.certificateFile = spec.certificateFile
             request.keyFile = spec.keyFile
         }
@@ -43,7 +43,8 @@ enum RequestBuilder {
         switch spec.kind {
         case .https: "https"
         case .http, .unix: "http,https"
-        case .file: "file"
+        // Files are not libcurl's business.
+        case .file: ""
         }
     }
 

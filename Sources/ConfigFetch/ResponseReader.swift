@@ -17,7 +17,6 @@ enum ResponseReader {
         trace: Trace
     ) -> Reading {
         if let failure { return .result(.failed(stageFailure(failure, of: spec), retryAfterNanoseconds: nil)) }
-        if spec.kind == .file { return .result(document(transfer, of: spec, validators: .none, trace: trace)) }
         switch transfer.status {
         case 200:
             let validators = Validators(
@@ -48,10 +47,13 @@ enum ResponseReader {
         validators: Validators,
         trace: Trace
     ) -> FetchResult {
-        let isFramed = spec.kind == .file || transfer.isFramed
         let contentType = transfer.header("Content-Type")?.prefix { $0 != ";" }
+        // The body is copied once, out of libcurl's hands.
+        guard MemoryRoom.has(transfer.bodyLength) else {
+            return .failed(.noMemory(.fetch, bytes: transfer.bodyLength), retryAfterNanoseconds: nil)
+        }
         let body = transfer.takeBody()
-        guard isFramed || looksLikeWholeJSON(body) else {
+        guard transfer.isFramed || looksLikeWholeJSON(body) else {
             return .failed(
                 StageFailure(
                     .fetch,
@@ -108,7 +110,7 @@ enum ResponseReader {
         .resolve: "resolve", .connect: "connect", .timeout: "timeout", .tls: "tls", .certificate: "certificate",
         .bodyTooLarge: "too_large", .headersTooLarge: "headers_too_large", .truncated: "truncated",
         .encoding: "encoding", .addressRefused: "address_refused", .emptyReply: "empty_reply",
-        .badResponse: "bad_response", .cannotRead: "cannot_read", .memory: "memory", .other: "other",
+        .badResponse: "bad_response", .memory: StageFailure.noMemoryCode, .other: "other",
     ]
 
     private static func code(of kind: CurlTransfer.Failure.Kind) -> String { codes[kind] ?? "other" }
@@ -120,9 +122,9 @@ enum ResponseReader {
         case .timeout: "raise 'timeout' of source '\(source)' if the origin is known to be slow"
         case .tls: "check 'tls' of source '\(source)'"
         case .certificate: "check the origin's certificate, this machine's clock and 'tls.ca' of '\(source)'"
+        case .memory: StageFailure.noMemoryHint
         case .bodyTooLarge: "raise 'guard.max_bytes' of source '\(source)' if that is meant"
         case .addressRefused: "set 'allow_link_local: true' in source '\(source)' if that is meant"
-        case .cannotRead: "check that the file exists and that the agent's user may read it"
         default: nil
         }
     }

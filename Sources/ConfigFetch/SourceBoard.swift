@@ -3,7 +3,7 @@ internal import LockLadder
 
 /// What is known of a source: facts with their times, no judgement.
 public struct SourceFacts: Sendable {
-    public let spec: SourceSpec
+    public internal(set) var spec: SourceSpec
     /// All times in nanoseconds since 1970.
     public var lastRequestAt: Int64?
     public var lastSuccessAt: Int64?
@@ -78,6 +78,31 @@ final class SourceBoard: Sendable {
         facts.withLock { facts in
             guard let index = facts.index(forKey: source) else { return }
             change(&facts.values[index])
+        }
+    }
+
+    /// Takes over new sources. Of one that means something else now only what is in use and what was counted stays.
+    func adopt(_ specs: [SourceSpec], inUse: [SourceName: SourceRevision], restored: Set<SourceName>) {
+        facts.withLock { facts in
+            let old = facts
+            facts = Dictionary(
+                uniqueKeysWithValues: specs.map { spec in
+                    guard var known = old[spec.name] else {
+                        var fresh = SourceFacts(spec: spec)
+                        fresh.revision = inUse[spec.name]
+                        fresh.isLastGood = restored.contains(spec.name)
+                        return (spec.name, fresh)
+                    }
+                    if known.spec.version != spec.version {
+                        known.consecutiveFailures = 0
+                        known.failingSince = nil
+                        known.revision = inUse[spec.name]
+                        known.isLastGood = known.revision != nil && known.spec.url != spec.url
+                    }
+                    known.spec = spec
+                    return (spec.name, known)
+                }
+            )
         }
     }
 

@@ -1,7 +1,18 @@
 public import ConfigSnapshot
 
 /// What the fetch stage has to know of a source.
-public struct SourceSpec: Sendable {
+public struct SourceSpec: Sendable, Equatable {
+    /// A header of our own in each request.
+    public struct Header: Sendable, Equatable {
+        public var name: String
+        public var value: String
+
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
     public enum Kind: String, Sendable {
         case http, https, file
         /// HTTP over a Unix socket.
@@ -12,7 +23,7 @@ public struct SourceSpec: Sendable {
     public var kind: Kind
     public var url: String
     public var unixSocket: String?
-    public var headers: [(name: String, value: String)] = []
+    public var headers: [Header] = []
     public var maxRedirects = 0
     public var allowsLinkLocal = false
     public var timeoutMilliseconds = 30_000
@@ -27,6 +38,8 @@ public struct SourceSpec: Sendable {
     public var retryMax: UInt64 = 60_000_000_000
     /// Bounds the document after decompression.
     public var maxBytes = 16 << 20
+    /// Told apart from the same source under an earlier plan, when it meant something else.
+    public var version: UInt64 = 0
 
     public init(name: SourceName, kind: Kind, url: String, poll: ClosedRange<UInt64>) {
         self.name = name

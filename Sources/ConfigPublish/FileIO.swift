@@ -1,3 +1,4 @@
+internal import ConfigSnapshot
 internal import Glibc
 
 /// A system call that failed, with its path.
@@ -70,6 +71,10 @@ enum FileIO {
         guard fstat(descriptor, &status) == 0 else { throw FileError(operation: "look at", path: path, code: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(operation: "read", path: path, code: EINVAL) }
         guard status.st_size <= limit else { throw FileError(operation: "read", path: path, code: EFBIG) }
+        // Not to end where a smaller document could have been served.
+        guard MemoryRoom.has(Int(status.st_size)) else {
+            throw FileError(operation: "read", path: path, code: ENOMEM)
+        }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var filled = 0
         while filled < bytes.count {

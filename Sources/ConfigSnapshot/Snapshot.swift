@@ -15,6 +15,11 @@ public struct SourceRevision: Sendable, Hashable {
         self.traceID = traceID
     }
 
+    /// The same document, of which its source has nothing to say that could be asked with.
+    public var withoutValidators: SourceRevision {
+        SourceRevision(source: source, digest: digest, validators: .none, fetchedAt: fetchedAt, traceID: traceID)
+    }
+
     /// What people see, and headers carry: the ETag without its quotes where there is a printable one, else the start
     /// of the digest.
     public var label: String {

@@ -21,3 +21,14 @@ public struct StageFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "\(stage.rawValue): \(message)" }
 }
+
+extension StageFailure {
+    public static let noMemoryCode = "no_memory"
+    public static let noMemoryHint =
+        "free memory, raise MemoryMax= of the unit, or lower 'guard.max_bytes' of the source"
+
+    /// There is no memory for a document of `bytes` bytes.
+    public static func noMemory(_ stage: Stage, bytes: Int) -> StageFailure {
+        StageFailure(stage, noMemoryCode, "there is no memory for a document of \(bytes) bytes", hint: noMemoryHint)
+    }
+}

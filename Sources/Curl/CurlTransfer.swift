@@ -4,7 +4,7 @@ internal import CCurl
 public final class CurlTransfer {
     public struct Request: Sendable {
         public var url: String
-        /// The only schemes that may be spoken, as libcurl names them: `http,https` or `file`.
+        /// The only schemes that may be spoken, as libcurl names them: `http,https`.
         public var schemes: String
         /// Speak HTTP over this Unix socket instead of to the URL's host.
         public var unixSocket: String?
@@ -18,6 +18,8 @@ public final class CurlTransfer {
         public var allowsLinkLocal = false
         /// Bounds the body after decompression.
         public var maxBodyBytes = 16 << 20
+        /// Asked before much memory is taken for the body; `nil` to take it as it comes.
+        public var hasRoom: (@convention(c) (Int) -> Bool)?
         /// Bounds all header lines together.
         public var maxHeaderBytes = 64 << 10
 
@@ -31,7 +33,7 @@ public final class CurlTransfer {
     public struct Failure: Error, Sendable {
         public enum Kind: Sendable {
             case resolve, connect, timeout, tls, certificate, bodyTooLarge, headersTooLarge, truncated, encoding
-            case addressRefused, emptyReply, badResponse, cannotRead, memory, other
+            case addressRefused, emptyReply, badResponse, memory, other
         }
         public let kind: Kind
         /// libcurl's own words, with the details it had.
@@ -52,6 +54,7 @@ public final class CurlTransfer {
         sink = .allocate(capacity: 1)
         sink.initialize(to: ccurl_sink())
         sink.pointee.body_limit = request.maxBodyBytes
+        sink.pointee.has_room = request.hasRoom
         sink.pointee.header_limit = request.maxHeaderBytes
         sink.pointee.allow_link_local = request.allowsLinkLocal
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -122,6 +125,9 @@ public final class CurlTransfer {
             || header("Transfer-Encoding")?.lowercased().hasSuffix("chunked") == true || sink.pointee.stream_ended
     }
 
+    /// The body's length so far, decompressed.
+    public var bodyLength: Int { sink.pointee.body_length }
+
     /// Takes the body, decompressed; a second call gets nothing.
     public func takeBody() -> [UInt8] {
         let body = Array(UnsafeBufferPointer(start: sink.pointee.body, count: sink.pointee.body_length))
@@ -184,7 +190,6 @@ public final class CurlTransfer {
         case CURLE_GOT_NOTHING: .emptyReply
         case CURLE_WEIRD_SERVER_REPLY, CURLE_RECV_ERROR, CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_UNSUPPORTED_PROTOCOL:
             .badResponse
-        case CURLE_FILE_COULDNT_READ_FILE, CURLE_READ_ERROR: .cannotRead
         case CURLE_OUT_OF_MEMORY: .memory
         default: .other
         }

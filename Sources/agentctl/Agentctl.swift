@@ -13,7 +13,8 @@ struct Agentctl: ParsableCommand {
             """,
         version: "agentctl \(Version.text)",
         subcommands: [
-            StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, LocksCommand.self,
+            StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, ReloadCommand.self,
+            LocksCommand.self,
             SourcesCommand.self,
         ]
     )

@@ -11,7 +11,8 @@ struct Agentd: ParsableCommand {
         commandName: "agentd",
         abstract: "Keeps local services' configuration in step with remote sources.",
         discussion: """
-            Without --once or --check-config it runs until SIGTERM or SIGINT. SIGHUP asks every source anew.
+            Without --once or --check-config it runs until SIGTERM or SIGINT. SIGHUP makes it read its configuration \
+            anew; one that is refused changes nothing.
 
             Exit status: 0 done; 1 failed; 2 something changed (--once); 64 wrong command line; 78 the \
             configuration is refused.

@@ -12,19 +12,7 @@ enum ConfigurationRefusal {
             return
         }
         for error in errors.list {
-            journal.log(
-                JournalRecord(
-                    .error,
-                    .configurationRefused,
-                    "configuration refused: \(error)",
-                    [
-                        ("AGENT_EVENT", "configuration_refused"),
-                        ("AGENT_ERROR", "\(error)"),
-                        ("CODE_FILE", error.file),
-                        ("CODE_LINE", error.line.map(String.init) ?? "0"),
-                    ]
-                )
-            )
+            journal.log(EventRecords.configurationRefused(error, event: "configuration_refused"))
         }
         journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: 1_000_000_000))
     }

@@ -20,7 +20,7 @@ enum Daemon {
     /// - Returns: the exit status.
     static func run(_ configuration: AgentConfiguration, configFile: String, journal: Journal) -> Int32 {
         guard let loop = SignalLoop() else { return fail("no descriptors left") }
-        let inherited = ServiceManager.takeSockets()
+        let service = ServiceManager.takeOver()
         let paths = AgentPaths(runtimeDirectory: configuration.runtimeDirectory)
         let locks: [InstanceLock]
         switch InstanceLocks.take(configuration, paths: paths) {
@@ -40,15 +40,23 @@ enum Daemon {
         )
         do {
             let agent = try Agent(AgentPlan(configuration)) { journal.log(EventRecords.record($0)) }
+            let reloader = Reloader(
+                path: configFile,
+                configuration: configuration,
+                agent: agent,
+                journal: journal,
+                service: service
+            )
             let server = ControlServer(
                 agent: agent,
                 journal: journal,
                 options: ControlServer.Options(
                     workers: configuration.workers,
                     paths: paths,
-                    inherited: inherited,
+                    inherited: service.sockets,
                     configFile: configFile,
-                    limits: ClientLimits(configuration.limits)
+                    limits: ClientLimits(configuration.limits),
+                    reload: { reloader.reload(deliver: $0) }
                 )
             )
             let wake = loop.wake
@@ -58,9 +66,11 @@ enum Daemon {
             }
             // The sockets first: while the first documents are on their way, status already tells the truth.
             try server.start()
-            try agent.start()
-            serve(agent, server, loop, journal)
-            ServiceManager.stopping()
+            // A stored copy may be large, and its disk slow.
+            try agent.start { service.extendStart(seconds: 60) }
+            var main = MainLoop(agent: agent, server: server, reloader: reloader, journal: journal, service: service)
+            main.run(loop)
+            service.stopping()
             server.stop(until: MonotonicTime.now.advanced(byNanoseconds: quiesceNanoseconds))
             if !agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: stopNanoseconds)) {
                 journal.log(JournalRecord(.warning, nil, "not everything ended in time; ending anyway"))
@@ -69,76 +79,6 @@ enum Daemon {
         } catch {
             journal.log(JournalRecord(.error, nil, "cannot start: \(error)", [("AGENT_EVENT", "start_failed")]))
             return 1
-        }
-    }
-
-    private static func serve(_ agent: Agent, _ server: ControlServer, _ loop: SignalLoop, _ journal: Journal) {
-        var isReady = false
-        var lastStatus = ""
-        var lastHangUp = MonotonicTime(nanoseconds: 0)
-        var watchdog = ServiceManager.watchdogNanoseconds.map { interval in
-            Watchdog((agent.lifeSigns + server.lifeSigns).map { Pulse($0, ask: $1) }, intervalNanoseconds: interval)
-        }
-        while true {
-            let event = loop.next()
-            if case .starving(let threads) = watchdog?.turn(at: .now, ping: ServiceManager.feedWatchdog) {
-                journal.log(
-                    JournalRecord(
-                        .error,
-                        nil,
-                        "no sign of life from \(threads.joined(separator: ", ")): systemd's watchdog is not fed",
-                        [("AGENT_EVENT", "watchdog_starving")]
-                    )
-                )
-            }
-            if event == .terminate { break }
-            if event == .hangUp { hangUp(agent, journal, &lastHangUp) }
-            let generation = agent.publisher.generation
-            if !isReady, generation > 0 {
-                isReady = true
-                lastStatus = server.summary
-                ServiceManager.ready(status: lastStatus)
-                journal.log(
-                    JournalRecord(
-                        .notice,
-                        .ready,
-                        "ready with generation \(generation)",
-                        [
-                            ("AGENT_EVENT", "ready"), ("AGENT_GENERATION", String(generation)),
-                            ("AGENT_DIGEST", agent.publisher.digest.hex),
-                        ]
-                    )
-                )
-            }
-            // At most once a second: only when nothing else happened for that long.
-            if event == .tick, case let status = server.summary, status != lastStatus {
-                lastStatus = status
-                ServiceManager.status(status)
-            }
-        }
-        journal.log(
-            JournalRecord(
-                .info,
-                .stopping,
-                "stopping at generation \(agent.publisher.generation)",
-                [("AGENT_EVENT", "stopping"), ("AGENT_GENERATION", String(agent.publisher.generation))]
-            )
-        )
-    }
-
-    /// SIGHUP: every source is asked anew. Nobody waits for the outcome.
-    private static func hangUp(_ agent: Agent, _ journal: Journal, _ last: inout MonotonicTime) {
-        // A storm of signals is folded by the flights; its records are thinned here.
-        if MonotonicTime.now.nanoseconds(since: last) > 1_000_000_000 {
-            last = .now
-            journal.log(JournalRecord(.info, nil, "SIGHUP: asking every source", [("AGENT_EVENT", "refresh_all")]))
-        }
-        for source in agent.plan.sources {
-            do throws(Fetcher.Flights.Refusal) {
-                _ = try agent.fetch(source.fetch.name, .requestedAfterNow) { _ in }
-            } catch {
-                journal.log(JournalRecord(.warning, nil, "source \(source.fetch.name) was not asked: \(error)"))
-            }
         }
     }
 

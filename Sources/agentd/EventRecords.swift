@@ -1,3 +1,5 @@
+internal import AgentAPI
+internal import AgentConfiguration
 internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigPublish
@@ -52,6 +54,31 @@ enum EventRecords {
                 [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
             )
         }
+    }
+
+    static func configurationRefused(_ error: ConfigurationError, event: String) -> JournalRecord {
+        JournalRecord(
+            .error,
+            .configurationRefused,
+            "configuration refused: \(error)",
+            [
+                ("AGENT_EVENT", event),
+                ("AGENT_ERROR", "\(error)"),
+                ("CODE_FILE", error.file),
+                ("CODE_LINE", error.line.map(String.init) ?? "0"),
+            ]
+        )
+    }
+
+    static func reloaded(_ diff: ConfigurationDiff, generation: UInt64) -> JournalRecord {
+        var fields: [(name: String, value: String)] = [
+            ("AGENT_EVENT", "reloaded"), ("AGENT_GENERATION", String(generation)),
+            ("AGENT_CHANGES", diff.summary),
+        ]
+        fields += diff.added.map { ("AGENT_SOURCE_ADDED", $0) }
+        fields += diff.removed.map { ("AGENT_SOURCE_REMOVED", $0) }
+        fields += diff.changed.map { ("AGENT_SOURCE_CHANGED", $0.name) }
+        return JournalRecord(.notice, .reloaded, "configuration reloaded: \(diff.summary)", fields)
     }
 
     private static func published(_ snapshot: Snapshot, _ source: SourceRevision?, _ trace: Trace?) -> JournalRecord {

@@ -19,6 +19,7 @@ import Testing
         try check(Samples.locks, schema: "locks")
         try check(Samples.sources, schema: "sources")
         try check(Samples.refresh, schema: "refresh")
+        try check(Samples.reload, schema: "reload")
         try check(Samples.refusal, schema: "config-error")
         try check(Samples.health, schema: "health")
     }
@@ -43,7 +44,7 @@ import Testing
             if schema["properties"] != nil { #expect(schema["additionalProperties"] == .bool(false), "\(place)") }
             for (name, definition) in schema["$defs"]?.members ?? [:] { check(definition, "\(place)#\(name)") }
         }
-        for name in ["status", "locks", "sources", "refresh", "config-error", "health"] {
+        for name in ["status", "locks", "sources", "refresh", "reload", "config-error", "health"] {
             let root = try Schema(named: name).root
             #expect(root["$schema"] == .string("https://json-schema.org/draft/2020-12/schema"))
             check(root, name)
@@ -65,7 +66,7 @@ import Testing
     @Test func answersAreSortedAndPlain() throws {
         let json = String(decoding: try WireJSON.encode(Samples.refusal), as: UTF8.self)
         let golden =
-            #"{"error":{"code":"no_such_key","hint":"keys are case-sensitive","#
+            #"{"error":{"code":"no_such_key","details":["one","two"],"hint":"keys are case-sensitive","#
             + #""message":"there is no key 'db.ulr'","nearest":["db.url"]}}"#
         #expect(json == golden)
         let agent = String(decoding: try WireJSON.encode(Samples.status.agent), as: UTF8.self)

@@ -112,12 +112,22 @@ enum Samples {
         ]
     )
 
+    static let reload = ReloadReport(
+        generation: 43,
+        added: ["extra"],
+        removed: ["old"],
+        changed: [ChangedSource(name: "app", settings: ["url"])],
+        unchanged: 2,
+        settings: ["locks"]
+    )
+
     static let refusal = ErrorReport(
         error: ErrorDetail(
             code: "no_such_key",
             message: "there is no key 'db.ulr'",
             hint: "keys are case-sensitive",
-            nearest: ["db.url"]
+            nearest: ["db.url"],
+            details: ["one", "two"]
         )
     )
 

@@ -91,7 +91,7 @@ struct FetcherTests {
         }
         defer { origin.stop() }
         let source = spec("a", .http, origin.url("/a")) {
-            $0.headers = [("Authorization", "Bearer secret")]
+            $0.headers = [.init("Authorization", "Bearer secret")]
             $0.maxRedirects = 1
         }
         let harness = try Harness([source])
@@ -109,7 +109,10 @@ struct FetcherTests {
         let origin = try HeldOrigin { _ in .http(307, headers: ["Location": target]) }
         defer { origin.stop() }
         let source = spec("a", .http, origin.url("/a")) {
-            $0.headers = [("Authorization", "Bearer secret"), ("X-Token", "secret"), ("Accept", "application/x-own")]
+            $0.headers = [
+                .init("Authorization", "Bearer secret"), .init("X-Token", "secret"),
+                .init("Accept", "application/x-own"),
+            ]
             $0.maxRedirects = 3
         }
         let harness = try Harness([source])

@@ -73,7 +73,7 @@ struct URLTests {
 struct RequestTests {
     private func https(_ change: (inout SourceSpec) -> Void = { _ in }) -> SourceSpec {
         spec("a", .https, "https://a.example/x") { spec in
-            spec.headers = [("Authorization", "Bearer secret"), ("X-Team", "blue")]
+            spec.headers = [.init("Authorization", "Bearer secret"), .init("X-Team", "blue")]
             spec.certificateFile = "/cert"
             spec.keyFile = "/key"
             spec.caFile = "/ca"
@@ -131,7 +131,9 @@ struct RequestTests {
 
     @Test("A configured header replaces ours, in whatever case it is written")
     func overrides() {
-        let changed = https { $0.headers = [("ACCEPT", "application/x-own"), ("accept-encoding", "identity")] }
+        let changed = https {
+            $0.headers = [.init("ACCEPT", "application/x-own"), .init("accept-encoding", "identity")]
+        }
         let request = RequestBuilder.request(
             for: changed,
             url: changed.url,
@@ -144,7 +146,7 @@ struct RequestTests {
     }
 
     @Test(arguments: [
-        (SourceSpec.Kind.https, "https"), (.http, "http,https"), (.unix, "http,https"), (.file, "file"),
+        (SourceSpec.Kind.https, "https"), (.http, "http,https"), (.unix, "http,https"),
     ])
     func schemes(kind: SourceSpec.Kind, schemes: String) {
         let one = spec("a", kind, "x://y/z")
@@ -166,16 +168,5 @@ struct RequestTests {
         #expect(request.connectTimeoutMilliseconds == 12)
         #expect(request.maxBodyBytes == 13)
         #expect(request.allowsLinkLocal)
-    }
-
-    @Test func filesHaveNoHeaders() {
-        let one = spec("a", .file, "file:///x") { $0.headers = [("Authorization", "x")] }
-        let request = RequestBuilder.request(
-            for: one,
-            url: one.url,
-            isOwnOrigin: true,
-            validators: Validators(etag: "x")
-        )
-        #expect(request.headers.isEmpty)
     }
 }

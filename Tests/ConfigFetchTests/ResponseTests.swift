@@ -176,7 +176,7 @@ struct ResponseTests {
     func codes() {
         let kinds: [CurlTransfer.Failure.Kind] = [
             .resolve, .connect, .timeout, .tls, .certificate, .bodyTooLarge, .headersTooLarge, .truncated, .encoding,
-            .addressRefused, .emptyReply, .badResponse, .cannotRead, .memory, .other,
+            .addressRefused, .emptyReply, .badResponse, .memory, .other,
         ]
         let source = spec("a", .http, "http://a.example/")
         let codes = kinds.map { kind in

@@ -100,7 +100,9 @@ final class Harness: Sendable {
     init(_ specs: [SourceSpec], judge: @escaping Judge = Harness.acceptAll) throws {
         let log = Log(judge)
         self.log = log
-        guard let fetcher = Fetcher(specs, sink: { log.take($0, $1) }) else { throw POSIXError(.ENOMEM) }
+        guard let fetcher = Fetcher(specs, sink: { flight, result, _ in log.take(flight, result) }) else {
+            throw POSIXError(.ENOMEM)
+        }
         self.fetcher = fetcher
         log.fetcher.withLock { $0 = fetcher }
     }
@@ -114,7 +116,7 @@ final class Harness: Sendable {
     func start(validators: [SourceName: Validators] = [:]) throws {
         guard fetcher.start(validators: validators) else { throw POSIXError(.EAGAIN) }
         try waitUntil("every source was polled") {
-            fetcher.statistics.inFlight == 0 && received.count >= fetcher.specs.count
+            fetcher.statistics.inFlight == 0 && received.count >= fetcher.initialSpecs.count
         }
     }
 

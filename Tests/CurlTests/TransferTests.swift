@@ -92,21 +92,6 @@ struct TransferTests {
         #expect(try perform(file).kind == .badResponse)
     }
 
-    @Test func files() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("curl tests \(UUID().uuidString)").path
-        try Data(body).write(to: URL(fileURLWithPath: path))
-        defer { unlink(path) }
-        let url = "file://" + path.replacingOccurrences(of: " ", with: "%20")
-        let read = try perform(CurlTransfer.Request(url: url, schemes: "file"))
-        #expect(read.failure == nil)
-        #expect(read.status == 0)
-        #expect(read.body == body)
-        var small = CurlTransfer.Request(url: url, schemes: "file")
-        small.maxBodyBytes = body.count - 1
-        #expect(try perform(small).kind == .bodyTooLarge)
-        #expect(try perform(CurlTransfer.Request(url: url + "x", schemes: "file")).kind == .cannotRead)
-    }
-
     @Test func unknownHost() throws {
         #expect(try perform(request("http://no-such-host.invalid/")).kind == .resolve)
     }

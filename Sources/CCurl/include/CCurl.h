@@ -68,6 +68,8 @@ typedef struct ccurl_sink {
     size_t body_capacity;
     /// Bounds the body after decompression, and the memory taken for it.
     size_t body_limit;
+    /// Asked before much memory is taken; NULL to take it as it comes.
+    bool (*_Nullable has_room)(size_t);
     size_t header_length;
     /// Bounds all header lines of all responses of the transfer together.
     size_t header_limit;

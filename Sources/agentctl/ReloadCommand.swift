@@ -1,0 +1,34 @@
+internal import AgentAPI
+internal import AgentctlKit
+internal import ArgumentParser
+internal import Curl
+
+struct ReloadCommand: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload",
+        abstract: "Have the agent read its own configuration anew.",
+        discussion: """
+            With --wait it exits with 0 once the new configuration is in force, and with 1 and the reasons when it \
+            is refused; the old one then goes on. New sources may not have answered yet: see agentctl sources.
+            """
+    )
+
+    @OptionGroup var options: GlobalOptions
+
+    @Flag(help: "Wait for the outcome, and tell it.")
+    var wait = false
+
+    func perform() throws -> ExitStatus {
+        let connection = AgentConnection(options, defaultTimeoutMilliseconds: 60_000)
+        guard wait else {
+            _ = try connection.request(.control, .post, path: Routes.reload + "?wait=false")
+            return .success
+        }
+        let answer = try connection.report(ReloadReport.self, .control, .post, path: Routes.reload)
+        switch options.output {
+        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .text: try Terminal.print(ReloadText.render(answer.report))
+        }
+        return .success
+    }
+}

@@ -1,0 +1,156 @@
+internal import AgentAPI
+internal import AgentConfiguration
+internal import AgentControl
+internal import AgentPlanning
+internal import AgentTelemetry
+internal import ConfigAgent
+internal import ConfigPublish
+internal import LockLadder
+
+internal import struct Synchronization.Atomic
+
+/// Reads the agent's own configuration anew, one reload at a time, each on a thread of its own: neither the main
+/// thread nor a worker ever waits for a disk.
+final class Reloader: Sendable {
+    typealias Outcome = Result<ReloadReport, ControlServer.ReloadRefusal>
+    private typealias Flights = SingleFlight<String, Outcome>
+
+    /// For the pipeline to finish the document it is at.
+    private static let patience: UInt64 = 30_000_000_000
+
+    private let path: String
+    private let agent: Agent
+    private let journal: Journal
+    private let service: ServiceManager
+    private let current: Mutex<AgentConfiguration>
+    /// Systemd is told of a reload only once it knows that the service is up.
+    private let isReady = Atomic<Bool>(false)
+    /// Whoever asks while the files are being read gets the next reload: these may be older than the wish.
+    private let flights: Flights
+    private let work = WorkBox()
+
+    private final class WorkBox: Sendable {
+        let perform = Mutex<(@Sendable (Flights.Flight) -> Void)?>("reload.work", nil)
+    }
+
+    init(
+        path: String,
+        configuration: AgentConfiguration,
+        agent: Agent,
+        journal: Journal,
+        service: ServiceManager
+    ) {
+        self.path = path
+        self.agent = agent
+        self.journal = journal
+        self.service = service
+        current = Mutex("reload.configuration", configuration)
+        let work = work
+        flights = SingleFlight(
+            "reload.flights",
+            begin: { flight, _ in work.perform.withLock { $0 }?(flight) },
+            cancel: { _ in },
+            isFailure: { if case .failure = $0 { true } else { false } }
+        )
+        work.perform.withLock { perform in
+            perform = { [weak self] flight in self?.begin(flight) }
+        }
+    }
+
+    func noteReady() { isReady.store(true, ordering: .relaxed) }
+
+    /// Reloads, and tells once what came of it. Never waits.
+    func reload(deliver: @escaping @Sendable (Outcome) -> Void) {
+        do throws(SingleFlight<String, Outcome>.Refusal) {
+            try flights.join("configuration", .requestedAfterNow, deliver: deliver)
+        } catch {
+            deliver(refusal("too_many_callers", "too many wait for a reload already", hint: "try again later"))
+        }
+    }
+
+    private func begin(_ flight: Flights.Flight) {
+        let thread = NamedThread("agent-reload") {
+            guard self.flights.depart(flight) else { return }
+            let isReady = self.isReady.load(ordering: .relaxed)
+            if isReady { self.service.reloading() }
+            let outcome = self.perform()
+            if isReady { self.service.ready() }
+            self.flights.land(flight, with: outcome)
+        }
+        if thread == nil {
+            let outcome = refusal(
+                "no_thread",
+                "the system has no thread for a reload",
+                hint: "see TasksMax= of the unit"
+            )
+            flights.land(flight, with: outcome)
+        }
+    }
+
+    private func perform() -> Outcome {
+        let new: AgentConfiguration
+        do throws(ConfigurationErrors) {
+            new = try AgentConfiguration.load(path: path)
+        } catch {
+            return refuse(error)
+        }
+        let old = current.withLock { $0 }
+        let diff = ConfigurationDiff(from: old, to: new)
+        guard diff.fixed.isEmpty else {
+            let names = diff.fixed.joined(separator: ", ")
+            return refuse(
+                "restart_needed",
+                "\(names) can be changed by a restart only",
+                hint: "systemctl restart agent, or undo the change of \(names)"
+            )
+        }
+        let deadline = MonotonicTime.now.advanced(byNanoseconds: Self.patience)
+        guard agent.adopt(AgentPlan(new), until: deadline) else {
+            return refuse(
+                "busy",
+                "the agent did not get round to the new configuration within 30 s",
+                hint: "see agentctl status"
+            )
+        }
+        journal.adopt(warnWait: new.locks.warnWait.nanoseconds, reportInterval: new.locks.report.nanoseconds)
+        current.withLock { $0 = new }
+        journal.log(EventRecords.reloaded(diff, generation: agent.publisher.generation))
+        return .success(
+            ReloadReport(
+                generation: agent.publisher.generation,
+                added: diff.added,
+                removed: diff.removed,
+                changed: diff.changed,
+                unchanged: diff.unchanged,
+                settings: diff.settings
+            )
+        )
+    }
+
+    private func refuse(_ errors: ConfigurationErrors) -> Outcome {
+        for error in errors.list { journal.log(EventRecords.configurationRefused(error, event: "reload_refused")) }
+        let detail = ErrorDetail(
+            code: "configuration_refused",
+            message: "the configuration is refused, and the one before stays in force",
+            hint: "mend it and reload again; agentd --check-config tells the same",
+            details: errors.list.map { "\($0)" }
+        )
+        return .failure(ControlServer.ReloadRefusal(detail))
+    }
+
+    private func refuse(_ code: String, _ message: String, hint: String) -> Outcome {
+        journal.log(
+            JournalRecord(
+                .error,
+                .configurationRefused,
+                "reload refused: \(message)",
+                [("AGENT_EVENT", "reload_refused"), ("AGENT_ERROR", message), ("AGENT_ERROR_CODE", code)]
+            )
+        )
+        return refusal(code, message, hint: hint)
+    }
+
+    private func refusal(_ code: String, _ message: String, hint: String) -> Outcome {
+        .failure(ControlServer.ReloadRefusal(ErrorDetail(code: code, message: message, hint: hint)))
+    }
+}
