@@ -47,11 +47,14 @@ enum Figures {
         return text.split(separator: " ").compactMap { pid_t($0) }
     }
 
-    /// For this process and those it starts.
-    static func raiseDescriptorLimit() {
+    /// For this process and those it starts, which may each have to close all they do not want to inherit: so no
+    /// more than a case needs.
+    ///
+    /// - Parameter count: `nil` for as many as there may be.
+    static func limitDescriptors(to count: rlim_t?) {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
+        limit.rlim_cur = min(limit.rlim_max, count ?? limit.rlim_max)
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
