@@ -8,19 +8,21 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
 # Where `install` takes the programs from.
 BINARIES ?= .build/release
+# Manual pages and completions, made from the programs.
+SHARE := .build/share
 
 PROGRAMS := agentd agentctl sample-origin
 VENV := .build/venv
 LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
-	libyaml-dev zlib1g-dev
+	libyaml-dev zlib1g-dev python3
 TEST_PACKAGES := nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
-	python3-jsonschema
+	python3-jsonschema groff-base
 BENCH_PACKAGES := nginx-light nghttp2-client binutils
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test deps-bench toolchain build install run test test-build test-unit test-tsan test-system test-faults \
-	bench format lint clean
+.PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
+	test-faults bench format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +46,19 @@ build: deps ## release programs in .build/release
 	@for program in $(PROGRAMS); do \
 		$(SWIFT) build -c release --static-swift-stdlib --product $$program || exit 1; \
 	done
+	@$(MAKE) --no-print-directory docs
+
+docs: ## manual pages and shell completions in .build/share, from the built programs
+	@test -x $(BINARIES)/agentctl || { echo "Run 'make build' first: there is no $(BINARIES)/agentctl" >&2; exit 1; }
+	@rm -rf $(SHARE)
+	@mkdir -p $(SHARE)/man/man5 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions \
+		$(SHARE)/fish/vendor_completions.d
+	@packaging/scripts/make-man.py $(BINARIES)/agentctl 1 packaging/man/agentctl.tail $(SHARE)/man/man1/agentctl.1
+	@packaging/scripts/make-man.py $(BINARIES)/agentd 8 packaging/man/agentd.tail $(SHARE)/man/man8/agentd.8
+	@cp packaging/man/agent.yaml.5 $(SHARE)/man/man5/
+	@$(BINARIES)/agentctl --generate-completion-script bash >$(SHARE)/bash-completion/completions/agentctl
+	@$(BINARIES)/agentctl --generate-completion-script zsh >$(SHARE)/zsh/vendor-completions/_agentctl
+	@$(BINARIES)/agentctl --generate-completion-script fish >$(SHARE)/fish/vendor_completions.d/agentctl.fish
 
 # Nothing is built here, so that `sudo make install` leaves no file of root's in .build.
 install: ## copy the programs of `make build` and their files below DESTDIR
@@ -57,6 +72,8 @@ install: ## copy the programs of `make build` and their files below DESTDIR
 	install -m 644 packaging/tmpfiles.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
 	install -m 644 packaging/catalog/agent.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
 	@if [ -f README.md ]; then install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/config-agent/; fi
+	@if [ -d $(SHARE) ]; then cd $(SHARE) && find . -type f -exec install -D -m 644 {} \
+		$(abspath $(DESTDIR)$(PREFIX))/share/{} \; ; else echo "no manual pages: make docs"; fi
 	@# An operator's file is never replaced.
 	@cd etc/agent && find . -path ./sample -prune -o -type f -print | while read -r file; do \
 		target="$(DESTDIR)$(SYSCONFDIR)/agent/$$file"; \

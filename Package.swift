@@ -35,6 +35,8 @@ let package = Package(
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("z")]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CYaml", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CHost"),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The ladder: locks that count their own contention. Usable alone.
         .target(name: "LockLadder", dependencies: ["CLockLadder"], swiftSettings: strictAndMemorySafe),
@@ -99,6 +101,15 @@ let package = Package(
             dependencies: ["AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch"],
             swiftSettings: strict
         ),
+        // What is wrong with an agent, seen from outside; and everything about it for whoever is to help.
+        .target(
+            name: "AgentDoctor",
+            dependencies: [
+                "CHost", "CZlib", "AgentAPI", "AgentConfiguration", "AgentPlanning", "ConfigAgent", "ConfigDecode",
+                "ConfigFetch", "ConfigSnapshot", "ConfigVerify", "Curl",
+            ],
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "agentd",
             dependencies: [
@@ -111,7 +122,7 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "AgentAPI", "AgentctlKit", "Curl",
+                "AgentAPI", "AgentctlKit", "AgentDoctor", "Curl",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -152,7 +163,15 @@ let package = Package(
         // agentd: its records are held against the catalog.
         .testTarget(
             name: "AgentTelemetryTests",
-            dependencies: ["AgentTelemetry", "ConfigAgent", "ConfigPublish", "ConfigSnapshot", "LockLadder", "agentd"],
+            dependencies: [
+                "AgentConfiguration", "AgentTelemetry", "ConfigAgent", "ConfigPublish", "ConfigSnapshot",
+                "LockLadder", "agentd",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AgentdTests",
+            dependencies: ["AgentAPI", "AgentConfiguration", "AgentTelemetry", "agentd"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -182,6 +201,13 @@ let package = Package(
         ),
         .testTarget(name: "CurlTests", dependencies: ["CCurl", "Curl"], swiftSettings: strict),
         .testTarget(name: "LockLadderTests", dependencies: ["CLockLadder", "LockLadder"], swiftSettings: strict),
+        .testTarget(
+            name: "AgentDoctorTests",
+            dependencies: [
+                "AgentAPI", "AgentConfiguration", "AgentDoctor", "ConfigFetch", "ConfigSnapshot", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
 
         // The programs as their users meet them, with real servers and a real systemd. They find the programs beside

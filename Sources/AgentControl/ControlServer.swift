@@ -85,7 +85,7 @@ public final class ControlServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: options.workers)
     }
 
-    /// Starts the workers and opens the three sockets. Blocks for as long as that takes.
+    /// Starts the workers and opens the sockets for status and commands. Blocks for as long as that takes.
     public func start() throws {
         let publisher = agent.publisher
         let connections = connections
@@ -114,8 +114,12 @@ public final class ControlServer: Sendable {
         }
         // Publications between the making of a reader and its registration are caught up with here.
         for worker in all { worker.published() }
-        for right in Right.allCases { try open(right, workers: all) }
+        for right in [Right.status, .control] { try open(right, workers: all) }
     }
+
+    /// Opens the socket for values: once the stored copies are in use, so that nobody who comes early is turned away
+    /// for want of them.
+    public func openValues() throws { try open(.config, workers: reports.currentWorkers) }
 
     private func open(_ right: Right, workers: [Worker]) throws {
         let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })

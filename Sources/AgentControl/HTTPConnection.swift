@@ -211,13 +211,17 @@ final class HTTPConnection: ChannelInboundHandler {
         guard phase == .idle || phase == .receiving, !waiting.isEmpty else { return }
         let head = waiting.removeFirst()
         closesAfterAnswer = !head.isKeepAlive || head.version == .http1_0
+        if let answer = cachedAnswer(to: head) {
+            enter(.answering)
+            return flush(answer, context) { $0.answerWasTaken($1) }
+        }
         guard let request = LocalRequest(head) else {
             let bad = LocalResponse.error(.badRequest, "bad_target", "the request's target is not a path")
             return write(bad, isHead: head.method == .HEAD, context)
         }
         switch answer(request) {
         case .now(let response):
-            write(response, isHead: head.method == .HEAD, context)
+            write(response, isHead: head.method == .HEAD, context, cacheAs: isCacheable(head) ? head.uri : nil)
         case .later(let future, let abandon):
             enter(.making)
             self.abandon = abandon
@@ -232,7 +236,22 @@ final class HTTPConnection: ChannelInboundHandler {
         }
     }
 
-    private func write(_ response: LocalResponse, isHead: Bool, _ context: ChannelHandlerContext) {
+    /// Values are read again and again: most requests end here.
+    private func cachedAnswer(to head: HTTPRequestHead) -> ByteBuffer? {
+        isCacheable(head) ? worker.cachedAnswer(to: head.uri) : nil
+    }
+
+    private func isCacheable(_ head: HTTPRequestHead) -> Bool {
+        right == .config && head.method == .GET && !closesAfterAnswer && !worker.connections.isQuiescing
+            && !head.headers.contains(name: "If-None-Match")
+    }
+
+    private func write(
+        _ response: LocalResponse,
+        isHead: Bool,
+        _ context: ChannelHandlerContext,
+        cacheAs target: String? = nil
+    ) {
         guard context.channel.isActive, phase != .closing else { return }
         enter(.answering)
         closesAfterAnswer = closesAfterAnswer || worker.connections.isQuiescing
@@ -242,6 +261,7 @@ final class HTTPConnection: ChannelInboundHandler {
             isHead: isHead,
             context.channel.allocator
         )
+        if let target, response.isOfGeneration { worker.cache(bytes, to: target) }
         flush(bytes, context) { $0.answerWasTaken($1) }
     }
 
@@ -250,13 +270,22 @@ final class HTTPConnection: ChannelInboundHandler {
         _ context: ChannelHandlerContext,
         then: @escaping (HTTPConnection, ChannelHandlerContext) -> Void
     ) {
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        // As a rule the kernel has taken it all by now, and nobody has to be told later.
+        if context.channel.isActive, isAllTaken(context) { return then(self, context) }
         let taken = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((self, context, then), eventLoop: context.eventLoop)
         taken.futureResult.whenSuccess { _ in
             let (handler, context, then) = bound.value
             then(handler, context)
         }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: taken)
+        // Fulfilled with the last of the bytes before it.
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)
+    }
+
+    private func isAllTaken(_ context: ChannelHandlerContext) -> Bool {
+        guard let options = context.channel.syncOptions else { return false }
+        do { return try options.getOption(.bufferedWritableBytes) == 0 } catch { return false }
     }
 
     /// The last byte of an answer has gone into the client's socket.

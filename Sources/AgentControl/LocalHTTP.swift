@@ -37,6 +37,8 @@ struct LocalResponse: Sendable {
     var contentType = "application/json"
     var headers: [(String, String)] = []
     var body: [UInt8]
+    /// Whether the same request gets the same answer for as long as nothing is published.
+    var isOfGeneration = false
 
     init(_ status: HTTPResponseStatus, body: [UInt8], contentType: String = "application/json") {
         self.status = status

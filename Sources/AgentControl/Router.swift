@@ -70,7 +70,7 @@ struct Router {
             )
         }
         let old = reports.unconfirmed(forSeconds: seconds)
-        if old.isEmpty { return .now(ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker)) }
+        if old.isEmpty { return .now(Self.once(ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker))) }
         // A source that fails is left in peace until its next try: reads must not become its load.
         if let failing = old.first(where: \.isBackingOff) { return .now(Self.notConfirmed([failing.name.text])) }
         let collector = RefreshCollector(agent: agent, loop: worker.loop, reports: reports)
@@ -79,7 +79,14 @@ struct Router {
             return failed.isEmpty
                 ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.notConfirmed(failed)
         }
-        return .later(done, abandon: { collector.abandon() })
+        return .later(done.map { Self.once($0) }, abandon: { collector.abandon() })
+    }
+
+    /// With `max_age` an answer depends on the time, too.
+    private static func once(_ response: LocalResponse) -> LocalResponse {
+        var response = response
+        response.isOfGeneration = false
+        return response
     }
 
     /// The key that follows `route` in the path, none for the route itself; `nil` for another path.

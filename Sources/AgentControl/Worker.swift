@@ -12,6 +12,7 @@ final class Worker: Sendable {
     private let reader: NIOLoopBound<LoopReader<Snapshot>>
     private let connectionSet: NIOLoopBound<ConnectionSet>
     private let watcherSet: NIOLoopBound<Watchers>
+    private let answers: NIOLoopBoundBox<AnswerCache>
     private let cell: SnapshotCell<Snapshot>
     private let seenGeneration = Atomic<UInt64>(0)
     /// Wall-clock nanoseconds; 0 when the worker is up to date.
@@ -38,6 +39,7 @@ final class Worker: Sendable {
         )
         let watchers = Watchers(loop: loop, book: book, history: publisher.history) { reader.withSnapshot($0) }
         watcherSet = NIOLoopBound(watchers, eventLoop: loop)
+        answers = NIOLoopBoundBox(AnswerCache(), eventLoop: loop)
         CurrentThread.setName(name)
         seenGeneration.store(reader.withSnapshot { $0.generation }, ordering: .relaxed)
     }
@@ -54,6 +56,20 @@ final class Worker: Sendable {
         return reader.value.withSnapshot(body)
     }
 
+    /// The answer to a read of `target` that was made from the newest snapshot already. On the worker's loop only.
+    func cachedAnswer(to target: String) -> ByteBuffer? {
+        let generation = reader.value.withSnapshot { $0.generation }
+        guard let answer = answers.value.answer(to: target, generation: generation) else { return nil }
+        reads.add()
+        return answer
+    }
+
+    /// Keeps an answer that depends on `target` and the newest snapshot only, and was made in this turn of the loop.
+    func cache(_ answer: ByteBuffer, to target: String) {
+        let generation = reader.value.withSnapshot { $0.generation }
+        answers.value.keep(answer, to: target, generation: generation)
+    }
+
     /// Told after each publication, on the publishing thread: wakes the loop, so that an idle worker lets go of the
     /// old snapshot. Never waits.
     func published() {
@@ -62,7 +78,9 @@ final class Worker: Sendable {
         loop.execute { [self] in
             behindSince.store(0, ordering: .relaxed)
             reader.value.refresh()
-            seenGeneration.store(reader.value.withSnapshot { $0.generation }, ordering: .relaxed)
+            let generation = reader.value.withSnapshot { $0.generation }
+            seenGeneration.store(generation, ordering: .relaxed)
+            answers.value.clear(for: generation)
             cell.reclaim()
             watcherSet.value.published()
         }

@@ -14,8 +14,7 @@ struct Agentctl: ParsableCommand {
         version: "agentctl \(Version.text)",
         subcommands: [
             StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, ReloadCommand.self,
-            LocksCommand.self,
-            SourcesCommand.self,
+            LocksCommand.self, SourcesCommand.self, DoctorCommand.self, SupportBundleCommand.self,
         ]
     )
 

@@ -10,6 +10,7 @@ enum Process {
         // Documents and headers may hold secrets: no core.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        cp_forbid_dumps()
         // As many descriptors as there may be: a connection takes one.
         var descriptors = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors) == 0 {

@@ -188,3 +188,62 @@ struct ConfigSocketTests {
         #expect(origin.requests.count == 2)
     }
 }
+
+@Suite("Answers that are kept for a generation")
+struct AnswerCacheTests {
+    @Test("Whatever is kept, an answer is the one that a first asker would get")
+    func cached() throws {
+        let running = try Running.withDocument(#"{"n":1,"m":"x"}"#, workers: 1)
+        let client = try Client(running.paths.configSocket)
+        func ask(_ target: String, _ method: String = "GET", _ headers: [String: String] = [:]) throws -> Answer {
+            try client.request(method, target, headers)
+            return try client.answer(hasBody: method != "HEAD")
+        }
+        let first = try ask("/v1/config/n")
+        let etag = try #require(first.headers["etag"])
+        for _ in 0..<3 {
+            let again = try ask("/v1/config/n")
+            #expect(again.headers == first.headers)
+            #expect(again.text == "1")
+            #expect(try ask("/v1/config/m").text == "\"x\"")
+            // Beside it, all that must not be answered out of the same drawer.
+            let head = try ask("/v1/config/n", "HEAD")
+            #expect(head.headers["content-length"] == "1")
+            #expect(head.body.isEmpty)
+            #expect(try ask("/v1/config/n", "GET", ["If-None-Match": etag]).status == 304)
+            #expect(try ask("/v1/config/none").status == 404)
+            #expect(try ask("/v1/config/n", "DELETE").status == 405)
+            #expect(try ask("/v1/config/n?max_age=3600").text == "1")
+        }
+        for number in 2...20 {
+            try running.write("base.json", "{\"n\":\(number)}")
+            #expect(try running.control().status == 200)
+            #expect(try ask("/v1/config/n").text == "\(number)")
+            #expect(try ask("/v1/config/n").headers["agent-generation"] == "\(number)")
+            #expect(try ask("/v1/config/m").status == 404)
+        }
+        let reads = try running.report().workers.list[0].reads
+        #expect(reads >= 60)
+        let last = try ask("/v1/config/n", "GET", ["Connection": "close"])
+        #expect(last.headers["connection"] == "close")
+        #expect(client.isClosed())
+    }
+
+    @Test("Neither many targets nor large answers pile up")
+    func bounds() throws {
+        let members = (0..<3_000).map { "\"k\($0)\":\($0)" }.joined(separator: ",")
+        let running = try Running.withDocument(
+            "{\(members),\"big\":\"\(String(repeating: "x", count: 100_000))\"}",
+            workers: 1
+        )
+        let client = try Client(running.paths.configSocket)
+        for round in 0..<2 {
+            for number in 0..<3_000 {
+                try client.request("GET", "/v1/config/k\(number)")
+                #expect(try client.answer().text == "\(number)", "round \(round)")
+            }
+            try client.request("GET", "/v1/config/big")
+            #expect(try client.answer().body.count == 100_002)
+        }
+    }
+}

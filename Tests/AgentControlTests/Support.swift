@@ -62,6 +62,7 @@ final class Running: Sendable {
             )
         )
         try server.start()
+        try server.openValues()
     }
 
     /// An agent with one file, `base.json`, and a snapshot of it.

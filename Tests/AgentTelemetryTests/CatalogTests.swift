@@ -1,3 +1,4 @@
+import AgentConfiguration
 import ConfigAgent
 import ConfigPublish
 import ConfigSnapshot
@@ -94,14 +95,21 @@ struct CatalogTests {
         contend(lock)
         let reports = reporter.report(generation: 3).prefix(1)
         return events.map(EventRecords.record)
-            + [ContentionText.record(contention, generation: 3, suppressed: 0)] + reports
+            + [
+                ContentionText.record(contention, generation: 3, suppressed: 0),
+                EventRecords.configurationRefused(
+                    ConfigurationError(file: "f", line: 1, column: 1, key: "k", what: "w", advice: nil),
+                    event: "reload_refused"
+                ),
+                EventRecords.reloaded(ConfigurationDiff(from: .init(), to: .init()), generation: 3),
+            ] + reports
     }
 
     @Test("What an entry speaks of is in the record")
     func fields() throws {
         let entries = try entries()
         let records = try records()
-        #expect(records.count == 6)
+        #expect(records.count == 8)
         for record in records {
             let id = try #require(record.id)
             let entry = try #require(entries.first { $0.id == id.rawValue })

@@ -87,6 +87,16 @@ public final class AgentProcess: @unchecked Sendable {
         )
     }
 
+    /// Starts one where another has ended, with all that it left there.
+    public init(after ended: AgentProcess, arguments: [String] = []) throws {
+        directory = ended.directory
+        program = try Program(
+            [Self.path(of: "agentd"), "--config", directory.path("agent.yaml")] + arguments,
+            environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""],
+            log: directory.path("agent.log")
+        )
+    }
+
     /// Starts it and waits until it has a snapshot.
     public static func ready(_ settings: AgentSettings) throws -> AgentProcess {
         let agent = try AgentProcess(settings)

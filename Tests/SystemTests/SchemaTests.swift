@@ -19,11 +19,15 @@ struct SchemaTests {
 
     private func expect(_ answer: HTTPResponse, toHold schema: String) throws {
         #expect(answer.headers["content-type"]?.hasPrefix("application/json") == true)
+        try expect(answer.text, toHold: schema)
+    }
+
+    private func expect(_ json: String, toHold schema: String) throws {
         let directory = try TemporaryDirectory()
-        let file = try directory.write("answer.json", answer.body)
+        let file = try directory.write("answer.json", json)
         let schemaFile = "\(Workspace.root)/Sources/AgentAPI/schema/\(schema).schema.json"
         let result = try Program.run(["/usr/bin/python3", "-c", Self.validator, schemaFile, file])
-        #expect(result.code == 0, "\(schema): \(result)\n\(answer.text)")
+        #expect(result.code == 0, "\(schema): \(result)\n\(json)")
     }
 
     private static let reads = [
@@ -83,6 +87,17 @@ struct SchemaTests {
             #expect(request.status.contains(answer.status), "\(request)")
             try expect(answer, toHold: "config-error")
         }
+    }
+
+    @Test("What doctor prints, with an agent and without one")
+    func doctor() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("app.json", document(1))
+        let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: "file://\(file)")]))
+        let arguments = ["doctor", "-o", "json", "--config", agent.directory.path("agent.yaml")]
+        try expect(Program.run([AgentProcess.path(of: "agentctl")] + arguments).standardOutput, toHold: "doctor")
+        agent.program.stop()
+        try expect(Program.run([AgentProcess.path(of: "agentctl")] + arguments).standardOutput, toHold: "doctor")
     }
 
     @Test("Metrics are Prometheus text")

@@ -14,3 +14,6 @@ void cp_clear_event(int descriptor);
 
 /// Blocks of at least `bytes` are mapped and unmapped one by one, instead of growing a heap that is never given back.
 void cp_map_large_blocks(int bytes);
+
+/// No core dump, not even by way of a program that core_pattern names, and no debugger of the same user.
+void cp_forbid_dumps(void);

@@ -1,0 +1,36 @@
+internal import NIOCore
+
+/// The encoded answers of one generation, by the target of their requests. Belongs to one worker's event loop.
+///
+/// A value that many ask for is looked up and encoded once for each generation. Answers that depend on anything but
+/// the target and the generation have no place here.
+struct AnswerCache {
+    private static let most = 1_024
+    private static let largest = 4 << 20
+    /// A larger answer costs more to send than to make.
+    private static let largestAnswer = 64 << 10
+
+    private var generation: UInt64 = 0
+    private var answers: [String: ByteBuffer] = [:]
+    private var size = 0
+
+    mutating func answer(to target: String, generation: UInt64) -> ByteBuffer? {
+        guard generation == self.generation else { return nil }
+        return answers[target]
+    }
+
+    mutating func keep(_ answer: ByteBuffer, to target: String, generation: UInt64) {
+        if generation != self.generation || answers.count >= Self.most || size > Self.largest { clear(for: generation) }
+        guard answer.readableBytes <= Self.largestAnswer else { return }
+        size += answer.readableBytes + target.utf8.count
+        answers[target] = answer
+    }
+
+    /// Lets go of what belongs to an older generation.
+    mutating func clear(for generation: UInt64) {
+        guard generation != self.generation || !answers.isEmpty else { return }
+        self.generation = generation
+        answers = [:]
+        size = 0
+    }
+}

@@ -1,0 +1,65 @@
+internal import Foundation
+import TestSupport
+import Testing
+
+@Suite("Files as sources")
+struct FileSourceTests {
+    /// Makes every read of one file wait, as a mount does whose server is gone, until this program ends.
+    private static let blocker = """
+        import ctypes, sys, time
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.fanotify_mark.argtypes = [
+            ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p
+        ]
+        group = libc.fanotify_init(4, 0)
+        assert group >= 0, ctypes.get_errno()
+        # FAN_ACCESS_PERM: nobody ever answers whether the read may go on.
+        assert libc.fanotify_mark(group, 1, 0x20000, -100, sys.argv[1].encode()) == 0, ctypes.get_errno()
+        print("blocked", flush=True)
+        time.sleep(120)
+        """
+
+    @Test(
+        "A file that cannot be read to its end fails its own source in time, and holds up nothing else",
+        .enabled(if: geteuid() == 0 || Workspace.isContinuousIntegration)
+    )
+    func hangingFile() throws {
+        let files = try TemporaryDirectory()
+        let stuck = try files.write("stuck.json", #"{"stuck": 1}"#)
+        let fine = try files.write("fine.json", #"{"fine": 1}"#)
+        let agent = try AgentProcess.ready(
+            AgentSettings(
+                sources: [
+                    "fine": SourceSettings(url: "file://\(fine)", poll: "1h"),
+                    "stuck": SourceSettings(
+                        url: "file://\(stuck)",
+                        poll: "1h",
+                        more: ["timeout: 500ms", "retry: {base: 1h, max: 1h}"]
+                    ),
+                ]
+            )
+        )
+        try files.write("stuck.json", #"{"stuck": 2}"#)
+        let blocker = try Program(["python3", "-c", Self.blocker, stuck])
+        defer { blocker.stop(signal: SIGKILL) }
+        try waitUntil("the file is blocked") { blocker.standardOutput.contains("blocked") }
+
+        let failed = try agent.refresh("stuck").json()["sources"]["stuck"]
+        #expect(failed["outcome"].string == "failed")
+        #expect(failed["error"]["code"].string == "timeout")
+        let again = try agent.refresh("stuck").json()["sources"]["stuck"]
+        #expect(again["error"]["message"].string?.contains("earlier read") == true)
+        // The fetch thread is as quick as ever.
+        try files.write("fine.json", #"{"fine": 2}"#)
+        #expect(try agent.refresh("fine").json()["sources"]["fine"]["outcome"].string == "published")
+        #expect(try agent.value("fine").line == "2")
+        #expect(try agent.value("stuck").line == "1")
+
+        blocker.stop(signal: SIGKILL)
+        try waitUntil("it is read again") {
+            _ = try agent.refresh("stuck")
+            return try agent.value("stuck").line == "2"
+        }
+        try agent.waitForLevel("healthy")
+    }
+}
