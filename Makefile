@@ -18,10 +18,11 @@ BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcur
 	libyaml-dev zlib1g-dev python3
 TEST_PACKAGES := nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base
+BENCH_PACKAGES := nginx-light nghttp2-client binutils
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test toolchain build docs install run test test-build test-unit test-tsan test-system test-faults \
-	bench format lint clean
+.PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
+	test-faults bench format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ deps-test: deps ## install what the tests need, if it is missing
 	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
 	@test -x $(LIZARD) || { /usr/bin/python3 -m venv $(VENV) && \
 		$(VENV)/bin/pip --quiet --disable-pip-version-check install lizard==1.24.3; }
+
+deps-bench: deps ## install what measuring needs, if it is missing
+	@packaging/scripts/install-packages.sh $(BENCH_PACKAGES)
 
 build: deps ## release programs in .build/release
 	@for program in $(PROGRAMS); do \
@@ -108,7 +112,7 @@ test-faults: deps-test test-build ## the programs against faults provoked from o
 		packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel --filter '^FaultTests\.'; \
 	else echo "There are no fault tests yet."; fi
 
-bench: build ## measure the programs, figures in .build/bench/agent.json
+bench: deps-bench build ## measure the programs, figures in .build/bench/agent.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks --product AgentBench
 	@.build/benchmarks/release/AgentBench .build/release .build/bench/agent.json
 

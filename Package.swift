@@ -218,6 +218,12 @@ let package = Package(
             dependencies: ["TestSupport", "agentd", "agentctl", "sample-origin"],
             swiftSettings: strict
         ),
+        // The same against faults provoked from outside: crashes, damage, want of room.
+        .testTarget(
+            name: "FaultTests",
+            dependencies: ["TestSupport", "agentd", "agentctl", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

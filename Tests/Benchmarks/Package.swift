@@ -5,7 +5,12 @@ import PackageDescription
 let package = Package(
     name: "benchmarks",
     targets: [
-        .executableTarget(name: "AgentBench", swiftSettings: [.treatAllWarnings(as: .error)])
+        .systemLibrary(name: "CEpoll"),
+        .executableTarget(
+            name: "AgentBench",
+            dependencies: ["CEpoll"],
+            swiftSettings: [.treatAllWarnings(as: .error)]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -6,25 +6,43 @@ final class Agent {
     private let binaries: URL
     private var process: Process?
     private var manager: Int32 = -1
+    /// The document from its second key on.
+    private let rest: String
+    private(set) var sequence = 0
 
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
 
-    init(binaries: URL, keys: Int) throws {
+    /// - Parameters:
+    ///   - keys: how many the document has, beside those below `bench`.
+    ///   - settings: more lines of its configuration.
+    init(binaries: URL, keys: Int, workers: Int = 2, poll: String = "1s", settings: String = "") throws {
         self.binaries = binaries
         directory = FileManager.default.temporaryDirectory.appending(path: "agent-bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let members = (0..<keys).map { "\"service\($0 / 20).setting\($0)\": \"value number \($0)\"" }
-        try "{\(members.joined(separator: ","))}".write(to: file("app.json"), atomically: true, encoding: .utf8)
+        rest = members.map { ",\($0)" }.joined()
         let configuration = """
             runtime_dir: \(file("run").path)
             state_dir: \(file("state").path)
-            workers: 2
+            workers: \(workers)
             sources:
-              app: {url: "file://\(file("app.json").path)", poll: 1s}
+              app: {url: "file://\(file("app.json").path)", poll: \(poll)}
+            \(settings)
             """
         try configuration.write(to: file("agent.yaml"), atomically: true, encoding: .utf8)
+        try writeDocument()
+    }
+
+    /// Another document: all but one of its keys stay.
+    func writeDocument() throws {
+        sequence += 1
+        try "{\"bench\": {\"sequence\": \(sequence), \"greeting\": \"hello, world\"}\(rest)}".write(
+            to: file("app.json"),
+            atomically: true,
+            encoding: .utf8
+        )
     }
 
     /// Stops the agent and removes its directory. May be called twice.
@@ -93,16 +111,11 @@ final class Agent {
         process = nil
     }
 
-    /// MiB of memory that belongs to the process alone and to no file.
-    func anonymousMemory() throws -> Double {
-        let rollup = try String(
-            contentsOfFile: "/proc/\(process?.processIdentifier ?? 0)/smaps_rollup",
-            encoding: .utf8
-        )
-        for line in rollup.split(separator: "\n") where line.hasPrefix("Anonymous:") {
-            let digits = line.filter(\.isNumber)
-            if let kilobytes = Double(digits) { return kilobytes / 1_024 }
-        }
-        throw Failure(description: "no Anonymous in smaps_rollup")
-    }
+    var pid: pid_t { process?.processIdentifier ?? 0 }
+    var configSocket: String { file("run/config.sock").path }
+    var controlSocket: String { file("run/control.sock").path }
+    var statusSocket: String { file("run/status.sock").path }
+
+    /// Bytes of memory that belongs to the process alone and to no file.
+    func anonymousMemory() throws -> Double { try Figures.anonymousMemory(pid) }
 }

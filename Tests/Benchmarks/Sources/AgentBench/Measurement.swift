@@ -2,39 +2,59 @@ import Foundation
 
 /// One figure, as it is printed and written: against its goal, and against an anchor where there is one.
 struct Measurement: Codable {
+    enum Goal {
+        case none
+        case atMost(Double)
+        case atLeast(Double)
+    }
+
     var name: String
     var subject: String
+    /// The median of the rounds.
     var value: Double
-    var worst: Double
+    var lowest: Double
+    var highest: Double
     var unit: String
     var rounds: Int
     var anchor: String?
     var anchorValue: Double?
-    /// `value` over `anchorValue`.
+    /// The median of the rounds' own ratios to the anchor: what disturbs a round disturbs both of its halves.
     var ratio: Double?
-    var goal: Double
+    /// The middle half of these ratios lies between the two.
+    var ratioSpread: [Double]?
+    /// For the ratio where there is one, else for the value. None for a figure that is only reported.
+    var goal: Double?
+    /// `at_most` or `at_least`.
+    var goalKind: String?
     var met: Bool
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
-        case subject, value, worst, unit, rounds, anchor
+        case subject, value, lowest, highest, unit, rounds, anchor
         case anchorValue = "anchor_value"
-        case ratio, goal, met
+        case ratio
+        case ratioSpread = "ratio_spread"
+        case goal
+        case goalKind = "goal_kind"
+        case met
     }
 
     /// - Parameter samples: one for each round.
-    init(_ name: String, _ subject: String, _ samples: [Double], unit: String, atMost goal: Double) {
+    init(_ name: String, _ subject: String, _ samples: [Double], unit: String, _ goal: Goal) {
         self.name = name
         self.subject = subject
         self.unit = unit
-        self.goal = goal
         value = Self.median(samples)
-        worst = samples.max() ?? 0
+        lowest = samples.min() ?? 0
+        highest = samples.max() ?? 0
         rounds = samples.count
-        met = value <= goal
+        met = true
+        set(goal, for: value)
     }
 
-    /// - Parameter goal: for the ratio of the medians.
+    /// - Parameters:
+    ///   - anchorSamples: each measured right beside the sample of the same number.
+    ///   - goal: for the ratio.
     init(
         _ name: String,
         _ subject: String,
@@ -42,14 +62,26 @@ struct Measurement: Codable {
         against anchor: String,
         _ anchorSamples: [Double],
         unit: String,
-        atMost goal: Double
+        _ goal: Goal
     ) {
-        self.init(name, subject, samples, unit: unit, atMost: goal)
-        let other = Self.median(anchorSamples)
+        self.init(name, subject, samples, unit: unit, .none)
         self.anchor = anchor
-        anchorValue = other
-        ratio = value / other
-        met = value / other <= goal
+        anchorValue = Self.median(anchorSamples)
+        let ratios = zip(samples, anchorSamples).map { $0 / $1 }
+        let ratio = Self.median(ratios)
+        self.ratio = ratio
+        ratioSpread = [Self.quantile(0.25, of: ratios), Self.quantile(0.75, of: ratios)]
+        set(goal, for: ratio)
+    }
+
+    private mutating func set(_ goal: Goal, for figure: Double) {
+        switch goal {
+        case .none: break
+        case .atMost(let limit):
+            (self.goal, goalKind, met) = (limit, "at_most", figure <= limit)
+        case .atLeast(let limit):
+            (self.goal, goalKind, met) = (limit, "at_least", figure >= limit)
+        }
     }
 
     static func median(_ samples: [Double]) -> Double {
@@ -59,17 +91,26 @@ struct Measurement: Codable {
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 
+    static func quantile(_ part: Double, of samples: [Double]) -> Double {
+        guard !samples.isEmpty else { return 0 }
+        return samples.sorted()[min(samples.count - 1, Int((Double(samples.count) * part).rounded(.down)))]
+    }
+
     var line: String {
         func pad(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
         }
-        func round(_ number: Double) -> String { String(format: number < 100 ? "%.2f" : "%.0f", number) }
-        var text = pad(name, 30) + pad("\(round(value)) \(unit)", 14) + pad("worst \(round(worst))", 14)
+        func round(_ number: Double) -> String { String(format: abs(number) < 100 ? "%.2f" : "%.0f", number) }
+        let sign = goalKind == "at_least" ? "≥" : "≤"
+        let verdict = goal.map { "goal \(sign) \(round($0)) \(ratio == nil ? unit : "")" } ?? "reported"
+        var text = pad(name, 46) + pad("\(round(value)) \(unit)", 18)
         if let anchor, let anchorValue, let ratio {
-            text += pad("\(anchor) \(round(anchorValue)) \(unit)", 30) + "ratio \(round(ratio)) (goal \(round(goal)))"
+            let spread = (ratioSpread ?? []).map(round).joined(separator: "–")
+            text += pad("\(anchor) \(round(anchorValue))", 22) + pad("ratio \(round(ratio)) [\(spread)]", 26)
         } else {
-            text += pad("", 30) + "goal \(round(goal)) \(unit)"
+            text += pad(rounds > 1 ? "[\(round(lowest))–\(round(highest))]" : "", 48)
         }
-        return text + (met ? "" : "   MISSED")
+        text += verdict
+        return goal == nil ? text : text + (met ? "  ok" : "  MISSED")
     }
 }

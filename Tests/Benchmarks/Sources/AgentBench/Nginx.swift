@@ -1,0 +1,62 @@
+import Foundation
+
+/// nginx with one worker, as fast as it can be: the same bytes as a file, over a Unix socket.
+final class Nginx {
+    let socket: String
+    private let process = Process()
+
+    init(directory: URL, body: Data) throws {
+        let root = directory.appending(path: "nginx")
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        try body.write(to: root.appending(path: "value"))
+        socket = root.appending(path: "nginx.sock").path
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map {
+            "\($0)_temp_path \(root.path)/\($0);"
+        }
+        try """
+        daemon off;
+        worker_processes 1;
+        pid \(root.path)/nginx.pid;
+        \(geteuid() == 0 ? "user root;" : "")
+        error_log \(root.path)/error.log;
+        events { worker_connections 1024; }
+        http {
+            \(temporary.joined(separator: " "))
+            types { application/json value; }
+            default_type application/json;
+            access_log off;
+            sendfile on;
+            tcp_nopush off;
+            keepalive_requests 100000000;
+            keepalive_timeout 600s;
+            open_file_cache max=100 inactive=600s;
+            open_file_cache_valid 600s;
+            server {
+                listen unix:\(socket);
+                root \(root.path);
+            }
+        }
+        """.write(to: root.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
+        process.executableURL = URL(filePath: "/usr/sbin/nginx")
+        process.arguments = ["-p", root.path, "-c", root.appending(path: "nginx.conf").path]
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let deadline = Date.now + 10
+        while workers.isEmpty || (try? LocalSocket(socket)) == nil {
+            guard Date.now < deadline else {
+                stop()
+                throw Agent.Failure(description: "nginx does not start")
+            }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+
+    var workers: [pid_t] { Figures.children(of: process.processIdentifier) }
+
+    /// May be called twice.
+    func stop() {
+        guard process.isRunning else { return }
+        process.terminate()
+        process.waitUntilExit()
+    }
+}
