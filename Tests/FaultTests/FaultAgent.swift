@@ -93,7 +93,9 @@ final class FaultAgent: @unchecked Sendable {
         do {
             try waitUntil(what, deadline: deadline, every: .milliseconds(2)) {
                 guard isRunning else { return true }
-                return isEnough(try HTTPClient.send("GET", "/readyz", to: statusSocket))
+                guard isEnough(try HTTPClient.send("GET", "/readyz", to: statusSocket)) else { return false }
+                // The socket for values is opened a moment after the one that says so.
+                return try value("").status > 0
             }
         } catch {
             throw ProgramFailed(description: "\(error)\n--- agent.log\n\(log)")
