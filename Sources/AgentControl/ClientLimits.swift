@@ -31,4 +31,6 @@ enum ClientLimit: String, CaseIterable {
     case answerTime = "answer_time"
     case watchTime = "watch_time"
     case malformed
+    /// Waited because the process had no descriptor left to accept anybody with.
+    case descriptors
 }

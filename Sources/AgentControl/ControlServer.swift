@@ -9,6 +9,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 
+internal import struct Synchronization.Atomic
+
 /// The local sockets and the workers behind them.
 public final class ControlServer: Sendable {
     /// A socket that could not be opened.
@@ -63,9 +65,12 @@ public final class ControlServer: Sendable {
     private let reports: ReportBuilder
     private let group: MultiThreadedEventLoopGroup
     private let channels = Mutex("control.channels", [any Channel]())
+    /// The one for values, until they are served.
+    private let valueChannel = Mutex<(any Channel)?>("control.values", nil)
     private let connections = ConnectionCount()
     private let book = EventBook()
     private let clients: [Right: Clients]
+    private let isStopping = StopFlag()
     private let boundPaths = Mutex("control.paths", [String]())
 
     public init(agent: Agent, journal: Journal, options: Options) {
@@ -85,7 +90,8 @@ public final class ControlServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: options.workers)
     }
 
-    /// Starts the workers and opens the sockets for status and commands. Blocks for as long as that takes.
+    /// Starts the workers and opens the sockets. Blocks for as long as that takes. Values are served from
+    /// ``serveValues()`` on: whoever comes earlier waits.
     public func start() throws {
         let publisher = agent.publisher
         let connections = connections
@@ -114,12 +120,14 @@ public final class ControlServer: Sendable {
         }
         // Publications between the making of a reader and its registration are caught up with here.
         for worker in all { worker.published(agent.publisher.generation) }
-        for right in [Right.status, .control] { try open(right, workers: all) }
+        for right in Right.allCases { try open(right, workers: all) }
     }
 
-    /// Opens the socket for values: once the stored copies are in use, so that nobody who comes early is turned away
-    /// for want of them.
-    public func openValues() throws { try open(.config, workers: reports.currentWorkers) }
+    /// Begins to serve values: once the stored copies are in use, so that nobody is turned away for want of them.
+    public func serveValues() {
+        let waiting = valueChannel.withLock { $0.take() }
+        if let waiting { Self.wait(for: waiting.setOption(.autoRead, value: true)) }
+    }
 
     private func open(_ right: Right, workers: [Worker]) throws {
         let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })
@@ -127,9 +135,18 @@ public final class ControlServer: Sendable {
         let agent = agent
         let limits = options.limits
         let reload = options.reload
+        let isStopping = isStopping
         guard let clients = clients[right] else { return }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.autoRead, value: right != .config)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    // Relaxed: set before the channels are told to stop, on whose loop this is read.
+                    let pause = AcceptPause(clients: clients) { !isStopping.value.load(ordering: .relaxed) }
+                    try channel.pipeline.syncOperations.addHandler(pause)
+                }
+            }
             // A connection asks for bytes itself, when it has answered what came before.
             .childChannelOption(.autoRead, value: false)
             // A client that has sent all it has to say may still want to read.
@@ -169,6 +186,7 @@ public final class ControlServer: Sendable {
             channel = try bind(right, bootstrap)
         }
         channels.withLock { $0.append(channel) }
+        if right == .config { valueChannel.withLock { $0 = channel } }
     }
 
     private static func fill(
@@ -222,6 +240,7 @@ public final class ControlServer: Sendable {
             defer { channels = [] }
             return channels
         }
+        isStopping.value.store(true, ordering: .relaxed)
         // A listening socket of systemd's stays open there: whoever connects from now on waits for the next agent.
         for channel in listening { Self.wait(for: channel.setOption(.autoRead, value: false)) }
         let workers = reports.currentWorkers
@@ -255,4 +274,8 @@ public final class ControlServer: Sendable {
         let reason = health.reasons.first.map { ": \($0)" } ?? ""
         return "generation \(generation), \(state)\(reason)"
     }
+}
+
+private final class StopFlag: Sendable {
+    let value = Atomic<Bool>(false)
 }

@@ -279,7 +279,9 @@ final class Assembly {
                 .decode,
                 error.code.rawValue,
                 error.description,
-                hint: "mend the document at its source; what was in use before stays in use"
+                hint: error.code == .noMemory
+                    ? StageFailure.noMemoryHint
+                    : "mend the document at its source; what was in use before stays in use"
             )
         }
     }

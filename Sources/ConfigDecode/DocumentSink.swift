@@ -48,6 +48,7 @@ public struct DecodeError: Error, Sendable, Equatable, CustomStringConvertible {
         case notAnObject = "not_an_object"
         case empty
         case unsupported
+        case noMemory = "no_memory"
     }
 
     public let code: Code

@@ -29,7 +29,12 @@ struct TableBuilder: DocumentSink {
         var hasMembers = false
     }
 
+    /// Until the next question the table at the most doubles, moves once to do so, and is then copied once.
+    private static let costPerByte = 6
+
     private let limits: Limits
+    /// At this size it is asked again whether there is room for more.
+    private var nextQuestion = MemoryRoom.worthAsking
     private var bytes: [UInt8] = []
     private var leaves: [LeafTable.Leaf] = []
     private var names = OpenNames()
@@ -167,13 +172,18 @@ struct TableBuilder: DocumentSink {
         )
     }
 
-    private func checkSize(at position: Position?) throws(DecodeError) {
+    private mutating func checkSize(at position: Position?) throws(DecodeError) {
         guard bytes.count <= limits.maxBytes else {
             throw DecodeError(
                 .tooLarge,
                 at: position,
                 "keys and values take more than \(limits.maxBytes) bytes: long names stand above many members"
             )
+        }
+        guard bytes.count >= nextQuestion else { return }
+        nextQuestion = 2 * bytes.count
+        guard MemoryRoom.has(Self.costPerByte * bytes.count) else {
+            throw DecodeError(.noMemory, at: position, "there is no memory for its keys and values")
         }
     }
 

@@ -68,7 +68,7 @@ enum Daemon {
             try server.start()
             // A stored copy may be large, and its disk slow.
             try agent.start { service.extendStart(seconds: 60) }
-            try server.openValues()
+            server.serveValues()
             var main = MainLoop(agent: agent, server: server, reloader: reloader, journal: journal, service: service)
             main.run(loop)
             service.stopping()

@@ -62,7 +62,7 @@ final class Running: Sendable {
             )
         )
         try server.start()
-        try server.openValues()
+        server.serveValues()
     }
 
     /// An agent with one file, `base.json`, and a snapshot of it.

@@ -153,9 +153,7 @@ struct ExhaustionTests {
         let used = agent.processorTime()
         pauseThread(.seconds(1))
         let spent = agent.processorTime() - used
-        withKnownIssue("whoever waits to be accepted keeps the workers busy", isIntermittent: true) {
-            #expect(spent < 0.25, "\(spent) s of processor time within a second")
-        }
+        #expect(spent < 0.25, "\(spent) s of processor time within a second")
 
         try Self.limit(agent, to: "\(usual):\(usual)")
         try waitUntil("recovery", deadline: .seconds(30)) {
@@ -223,14 +221,6 @@ struct ExhaustionTests {
         arguments: Load.allCases
     )
     func memory(_ load: Load) throws {
-        try withKnownIssue("what long names grow to is not asked for beforehand", isIntermittent: true) {
-            try send(load)
-        } when: {
-            load == .names
-        }
-    }
-
-    private func send(_ load: Load) throws {
         let agent = try FaultAgent { directory in
             try Self.write(1, to: directory)
             var settings = Self.settings(directory, poll: "1s")
