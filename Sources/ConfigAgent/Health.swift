@@ -140,7 +140,7 @@ public struct Health: Sendable, Equatable {
             return Reason(
                 "source_last_good",
                 source: name,
-                "served from the stored copy of \(age(now - revision.fetchedAt)) ago, not confirmed since",
+                "last good, \(age(now - revision.fetchedAt)) old; not confirmed since the start",
                 since: revision.fetchedAt
             )
         }

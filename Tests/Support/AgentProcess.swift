@@ -76,13 +76,17 @@ public final class AgentProcess: @unchecked Sendable {
     public static func path(of name: String) -> String { "\(Workspace.products)/\(name)" }
 
     /// Starts it; it may not be ready yet.
-    public init(_ settings: AgentSettings, arguments: [String] = []) throws {
+    public init(
+        _ settings: AgentSettings,
+        arguments: [String] = [],
+        environment: [String: String] = [:]
+    ) throws {
         directory = try TemporaryDirectory(prefix: "agent")
         for name in ["run", "state"] { try createDirectory(directory.path(name)) }
         let configuration = try directory.write("agent.yaml", settings.yaml(in: directory.path))
         program = try Program(
             [Self.path(of: "agentd"), "--config", configuration] + arguments,
-            environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""],
+            environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""].merging(environment) { $1 },
             log: directory.path("agent.log")
         )
     }
