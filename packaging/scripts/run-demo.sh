@@ -118,7 +118,7 @@ Your turn. Edit either of these, and see the change arrive within a second or so
     $dir/defaults.yaml
 
     alias ctl='$bin/agentctl --runtime-dir $run'
-    ctl get greeting        ctl sources        ctl refresh        ctl -o json status
+    ctl watch greeting      ctl sources        ctl refresh        ctl doctor --config $dir/agent.yaml
     tail -f $dir/agent.log
 TRY
 outcome=done
