@@ -20,6 +20,8 @@ struct AnswerCache {
     }
 
     mutating func keep(_ answer: ByteBuffer, to target: String, generation: UInt64) {
+        // One that was made just before a publication comes too late.
+        guard generation >= self.generation else { return }
         if generation != self.generation || answers.count >= Self.most || size > Self.largest { clear(for: generation) }
         guard answer.readableBytes <= Self.largestAnswer else { return }
         size += answer.readableBytes + target.utf8.count
@@ -28,7 +30,6 @@ struct AnswerCache {
 
     /// Lets go of what belongs to an older generation.
     mutating func clear(for generation: UInt64) {
-        guard generation != self.generation || !answers.isEmpty else { return }
         self.generation = generation
         answers = [:]
         size = 0

@@ -261,7 +261,9 @@ final class HTTPConnection: ChannelInboundHandler {
             isHead: isHead,
             context.channel.allocator
         )
-        if let target, response.isOfGeneration { worker.cache(bytes, to: target) }
+        if let target, let generation = response.ofGeneration {
+            worker.cache(bytes, to: target, generation: generation)
+        }
         flush(bytes, context) { $0.answerWasTaken($1) }
     }
 

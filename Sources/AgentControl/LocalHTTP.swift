@@ -37,8 +37,8 @@ struct LocalResponse: Sendable {
     var contentType = "application/json"
     var headers: [(String, String)] = []
     var body: [UInt8]
-    /// Whether the same request gets the same answer for as long as nothing is published.
-    var isOfGeneration = false
+    /// Set when the same request gets the same answer for as long as this generation is the newest.
+    var ofGeneration: UInt64?
 
     init(_ status: HTTPResponseStatus, body: [UInt8], contentType: String = "application/json") {
         self.status = status

@@ -85,7 +85,7 @@ struct Router {
     /// With `max_age` an answer depends on the time, too.
     private static func once(_ response: LocalResponse) -> LocalResponse {
         var response = response
-        response.isOfGeneration = false
+        response.ofGeneration = nil
         return response
     }
 

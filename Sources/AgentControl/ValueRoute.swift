@@ -30,7 +30,7 @@ enum ValueRoute {
                 response = LocalResponse(.notModified, body: [])
             } else {
                 response = LocalResponse(.ok, body: Array(value.json))
-                response.isOfGeneration = true
+                response.ofGeneration = snapshot.generation
             }
             response.headers = headers
             return response

@@ -64,9 +64,8 @@ final class Worker: Sendable {
         return answer
     }
 
-    /// Keeps an answer that depends on `target` and the newest snapshot only, and was made in this turn of the loop.
-    func cache(_ answer: ByteBuffer, to target: String) {
-        let generation = reader.value.withSnapshot { $0.generation }
+    /// Keeps an answer that depends on `target` and the snapshot of `generation` only. On the worker's loop only.
+    func cache(_ answer: ByteBuffer, to target: String, generation: UInt64) {
         answers.value.keep(answer, to: target, generation: generation)
     }
 
