@@ -11,6 +11,8 @@ struct AnswerCache {
     private static let largestAnswer = 64 << 10
 
     private var generation: UInt64 = 0
+    /// By targets as they came, percent-encoded: the parser lets nothing but ASCII through, so that what is equal as
+    /// text is equal in its bytes, too.
     private var answers: [String: ByteBuffer] = [:]
     private var size = 0
 

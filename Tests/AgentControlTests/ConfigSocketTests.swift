@@ -229,6 +229,21 @@ struct AnswerCacheTests {
         #expect(client.isClosed())
     }
 
+    @Test("Targets that are equal as text, but not byte by byte, are different ones")
+    func equalAsText() throws {
+        let running = try Running.withDocument("{\"K\":1,\"\u{212A}\":2,\"\u{E9}\":3,\"e\u{301}\":4}", workers: 1)
+        let client = try Client(running.paths.configSocket)
+        for _ in 0..<2 {
+            for (key, value) in [("K", "1"), ("%E2%84%AA", "2"), ("%C3%A9", "3"), ("e%CC%81", "4")] {
+                try client.request("GET", "/v1/config/\(key)")
+                #expect(try client.answer().text == value, "\(key)")
+            }
+        }
+        // As they are, they are no HTTP: what is kept by target can rely on that.
+        try client.request("GET", "/v1/config/\u{212A}")
+        #expect(try client.answer().status == 400)
+    }
+
     @Test("Neither many targets nor large answers pile up")
     func bounds() throws {
         let members = (0..<3_000).map { "\"k\($0)\":\($0)" }.joined(separator: ",")
