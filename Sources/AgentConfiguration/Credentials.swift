@@ -29,6 +29,9 @@ public struct Credentials: Sendable {
     /// A credential longer than this is none.
     static let maxBytes = 64 << 10
 
+    /// Whether there is nothing to look at, and that is no error.
+    var areUnknown: Bool { mayBeMissing && directory.map { access($0, X_OK) != 0 } ?? true }
+
     func path(of name: String) -> String? { directory.map { "\($0)/\(name)" } }
 
     static func isName(_ name: String) -> Bool {
@@ -61,7 +64,7 @@ extension SettingsReader {
             }
             return prefix + String(decoding: bytes[..<end], as: UTF8.self)
         } catch {
-            if members["credential"] != nil, credentials.mayBeMissing { return prefix + "?" }
+            if members["credential"] != nil, credentials.areUnknown { return prefix + "?" }
             note(place.place, setting.key, "\(file) \(error.what)", missing(members["credential"] != nil))
             return nil
         }
@@ -88,7 +91,7 @@ extension SettingsReader {
             return nil
         }
         if let path = credentials.path(of: name) { return path }
-        if credentials.mayBeMissing { return "/\(name)" }
+        if credentials.areUnknown { return "/\(name)" }
         note(setting, SettingProblem("no credentials were handed over", missing(true)))
         return nil
     }

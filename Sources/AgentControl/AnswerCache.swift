@@ -8,13 +8,16 @@ struct AnswerCache {
     private static let most = 1_024
     private static let largest = 4 << 20
     /// A larger answer costs more to send than to make.
-    private static let largestAnswer = 64 << 10
+    static let largestAnswer = 64 << 10
 
     private var generation: UInt64 = 0
     /// By targets as they came, percent-encoded: the parser lets nothing but ASCII through, so that what is equal as
     /// text is equal in its bytes, too.
     private var answers: [String: ByteBuffer] = [:]
     private var size = 0
+    /// Values too large to be kept as whole answers, by their keys: as many as there are different ones. All of them
+    /// lie within one document, so together they are no more than its size times its depth.
+    private var values: [[UInt8]: ByteBuffer] = [:]
 
     mutating func answer(to target: String, generation: UInt64) -> ByteBuffer? {
         guard generation == self.generation else { return nil }
@@ -30,10 +33,20 @@ struct AnswerCache {
         answers[target] = answer
     }
 
+    /// The bytes of a large value, the same ones for everybody.
+    mutating func shared(_ value: ArraySlice<UInt8>, key: [UInt8], generation: UInt64) -> ByteBuffer {
+        if generation > self.generation { clear(for: generation) }
+        if generation == self.generation, let known = values[key] { return known }
+        let buffer = ByteBuffer(bytes: value)
+        if generation == self.generation { values[key] = buffer }
+        return buffer
+    }
+
     /// Lets go of what belongs to an older generation.
     mutating func clear(for generation: UInt64) {
         self.generation = generation
         answers = [:]
+        values = [:]
         size = 0
     }
 }

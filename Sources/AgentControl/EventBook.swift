@@ -10,8 +10,8 @@ final class EventBook: Sendable {
     /// What an event depends on.
     struct Page: Hashable {
         let topic: WatchTopic
-        /// What the watcher knows already; `nil`: nothing.
-        let since: UInt64?
+        /// What the watcher is to be told: not what it knew, so that all who get the same share it.
+        let news: WatchTopic.News
         /// What it will know.
         let generation: UInt64
     }
@@ -38,9 +38,9 @@ final class EventBook: Sendable {
 
     /// Beyond this many an event is made anew for whoever needs it: watchers that are behind by different amounts
     /// share nothing anyway.
-    private static let most = 1_024
-    /// And beyond this many bytes none is kept.
-    private static let largest = 8 << 20
+    private static let most = 4_096
+    /// And beyond this many bytes no further one is kept. The first is kept whatever its size.
+    private static let largest = 64 << 20
 
     private let state = Mutex("control.events", State())
 
@@ -62,7 +62,7 @@ final class EventBook: Sendable {
         let waiting = state.withLock { state -> [@Sendable () -> Void] in
             state.encoded += 1
             guard case .inTheMaking(let waiting)? = state.pages[page] else { return [] }
-            let isKept = state.size + bytes.readableBytes <= Self.largest
+            let isKept = state.size == 0 || state.size + bytes.readableBytes <= Self.largest
             state.pages[page] = isKept ? .ready(bytes) : nil
             if isKept { state.size += bytes.readableBytes }
             return waiting

@@ -210,7 +210,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private func answerNext(_ context: ChannelHandlerContext) {
         guard phase == .idle || phase == .receiving, !waiting.isEmpty else { return }
         let head = waiting.removeFirst()
-        closesAfterAnswer = !head.isKeepAlive || head.version == .http1_0
+        closesAfterAnswer = !head.isKeepAlive || head.version == .http1_0 || Self.leavesHTTP(head)
         if let answer = cachedAnswer(to: head) {
             enter(.answering)
             return flush(answer, context) { $0.answerWasTaken($1) }
@@ -234,6 +234,11 @@ final class HTTPConnection: ChannelInboundHandler {
         case .watch(let topic, let known):
             watch(topic, known, context)
         }
+    }
+
+    /// After a request for another protocol the parser understands no more, though nobody has agreed to one.
+    private static func leavesHTTP(_ head: HTTPRequestHead) -> Bool {
+        head.method == .CONNECT || head.headers.contains(name: "Upgrade")
     }
 
     /// Values are read again and again: most requests end here.
@@ -263,6 +268,10 @@ final class HTTPConnection: ChannelInboundHandler {
         )
         if let target, let generation = response.ofGeneration {
             worker.cache(bytes, to: target, generation: generation)
+        }
+        if let body = response.sharedBody, !isHead {
+            context.write(wrapOutboundOut(bytes), promise: nil)
+            return flush(body, context) { $0.answerWasTaken($1) }
         }
         flush(bytes, context) { $0.answerWasTaken($1) }
     }

@@ -37,6 +37,8 @@ struct LocalResponse: Sendable {
     var contentType = "application/json"
     var headers: [(String, String)] = []
     var body: [UInt8]
+    /// In place of `body`: bytes that all who ask for them at the same time share.
+    var sharedBody: ByteBuffer?
     /// Set when the same request gets the same answer for as long as this generation is the newest.
     var ofGeneration: UInt64?
 

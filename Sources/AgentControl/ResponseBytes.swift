@@ -3,7 +3,7 @@ internal import NIOHTTP1
 
 /// Answers as the bytes that go over the wire: written once, in one piece.
 enum ResponseBytes {
-    /// A whole answer.
+    /// A whole answer, but for a shared body: that has to follow.
     ///
     /// - Parameters:
     ///   - close: whether the connection ends with it.
@@ -15,11 +15,12 @@ enum ResponseBytes {
         _ allocator: ByteBufferAllocator
     ) -> ByteBuffer {
         let hasBody = response.status != .notModified
+        let length = response.sharedBody?.readableBytes ?? response.body.count
         var buffer = allocator.buffer(capacity: 256 + (isHead ? 0 : response.body.count))
         start(response.status, response.headers, &buffer)
         if hasBody {
             line("Content-Type", response.contentType, &buffer)
-            line("Content-Length", String(response.body.count), &buffer)
+            line("Content-Length", String(length), &buffer)
         }
         if close { line("Connection", "close", &buffer) }
         buffer.writeStaticString("\r\n")

@@ -29,8 +29,13 @@ enum ValueRoute {
             if let ifNoneMatch, matches(ifNoneMatch, etag) {
                 response = LocalResponse(.notModified, body: [])
             } else {
-                response = LocalResponse(.ok, body: Array(value.json))
-                response.ofGeneration = snapshot.generation
+                let isLarge = value.json.count > AnswerCache.largestAnswer
+                response = LocalResponse(.ok, body: isLarge ? [] : Array(value.json))
+                response.ofGeneration = isLarge ? nil : snapshot.generation
+                if isLarge {
+                    // However many ask, and however slowly they read: the bytes are there once.
+                    response.sharedBody = worker.shared(value.json, key: key, generation: snapshot.generation)
+                }
             }
             response.headers = headers
             return response

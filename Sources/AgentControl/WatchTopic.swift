@@ -24,16 +24,39 @@ struct WatchEvent: Sendable {
 }
 
 extension WatchTopic {
-    /// What a watcher who knows `generation` has to be told to know `snapshot`.
-    ///
-    /// - Parameter generation: `nil` for a watcher who knows nothing.
-    func event(since generation: UInt64?, to snapshot: borrowing Snapshot, _ history: History) -> WatchEvent {
-        let now = snapshot.generation
-        guard let generation, let changed = history.changes(after: generation, through: now, atOrBelow: key) else {
-            return Self.event("reset", now, data(all: snapshot))
+    /// What a watcher has to be told.
+    enum News: Hashable, Sendable {
+        case nothing
+        /// The value at the key is another one.
+        case value
+        /// These changed since that generation.
+        case changes(since: UInt64)
+        /// Everything anew.
+        case all
+    }
+
+    /// What a watcher who knows `generation` (`nil`: nothing) has to be told to know `last`.
+    func news(since generation: UInt64?, through last: UInt64, _ history: History) -> News {
+        guard let generation, let changed = history.changes(after: generation, through: last, atOrBelow: key) else {
+            return .all
         }
-        if changed.isEmpty { return WatchEvent(bytes: []) }
-        return Self.event("change", now, form == .value ? value(in: snapshot) : data(changed, in: snapshot))
+        if changed.isEmpty { return .nothing }
+        return form == .value ? .value : .changes(since: generation)
+    }
+
+    /// The event with these news, out of the snapshot that they lead to.
+    func event(_ news: News, _ snapshot: borrowing Snapshot, _ history: History) -> WatchEvent {
+        let now = snapshot.generation
+        switch news {
+        case .nothing: return WatchEvent(bytes: [])
+        case .all: return Self.event("reset", now, data(all: snapshot))
+        case .value: return Self.event("change", now, value(in: snapshot))
+        case .changes(let generation):
+            guard let changed = history.changes(after: generation, through: now, atOrBelow: key) else {
+                return Self.event("reset", now, data(all: snapshot))
+            }
+            return Self.event("change", now, data(changed, in: snapshot))
+        }
     }
 
     private static func event(_ name: String, _ generation: UInt64, _ data: [UInt8]) -> WatchEvent {

@@ -41,6 +41,7 @@ final class Watchers {
     /// Those who may have something to be told.
     private var queue = CircularBuffer<Watcher>()
     private var isPumping = false
+    private var lastNews: (topic: WatchTopic, known: UInt64?, generation: UInt64, news: WatchTopic.News)?
     private var generation: UInt64 = 0
     /// The newest generation of which the history tells: readers see a snapshot a moment earlier.
     private var announced: UInt64 = 0
@@ -86,10 +87,9 @@ final class Watchers {
     ///
     /// - Returns: the bytes to send as they are; `nil` when there is no need.
     func heartbeat(for stream: any WatchStream) -> ByteBuffer? {
-        guard let watcher = watchers[ObjectIdentifier(stream)], !watcher.isSending, let known = watcher.known
-        else { return nil }
+        guard let watcher = watchers[ObjectIdentifier(stream)], !watcher.isSending else { return nil }
         watcher.isSending = true
-        return ByteBuffer(string: ": still here\nid: \(known)\n\n")
+        return ByteBuffer(string: watcher.known.map { ": still here\nid: \($0)\n\n" } ?? ": still here\n\n")
     }
 
     private func enqueue(_ watcher: Watcher) {
@@ -132,7 +132,12 @@ final class Watchers {
         guard !watcher.isSending, !isTooEarly, watcher.known != snapshot.generation,
             watchers[ObjectIdentifier(watcher.stream)] === watcher
         else { return }
-        let page = EventBook.Page(topic: watcher.topic, since: watcher.known, generation: snapshot.generation)
+        let news = news(for: watcher, snapshot.generation)
+        guard news != .nothing else {
+            watcher.known = snapshot.generation
+            return
+        }
+        let page = EventBook.Page(topic: watcher.topic, news: news, generation: snapshot.generation)
         let bytes: ByteBuffer
         let bound = NIOLoopBound(self, eventLoop: loop)
         let waiting = NIOLoopBound(watcher, eventLoop: loop)
@@ -141,12 +146,24 @@ final class Watchers {
         case .later: return
         case .ready(let ready): bytes = ready
         case .yours:
-            bytes = ByteBuffer(bytes: watcher.topic.event(since: watcher.known, to: snapshot, history).bytes)
+            bytes = ByteBuffer(bytes: watcher.topic.event(news, snapshot, history).bytes)
             book.put(bytes, at: page)
         }
         watcher.known = snapshot.generation
         guard bytes.readableBytes > 0 else { return }
         watcher.isSending = true
         watcher.stream.send(bytes)
+    }
+
+    /// Most watchers ask alike, one after the other: the last answer is at hand.
+    private func news(for watcher: Watcher, _ generation: UInt64) -> WatchTopic.News {
+        if let lastNews, lastNews.topic == watcher.topic, lastNews.known == watcher.known,
+            lastNews.generation == generation
+        {
+            return lastNews.news
+        }
+        let news = watcher.topic.news(since: watcher.known, through: generation, history)
+        lastNews = (watcher.topic, watcher.known, generation, news)
+        return news
     }
 }

@@ -69,6 +69,11 @@ final class Worker: Sendable {
         answers.value.keep(answer, to: target, generation: generation)
     }
 
+    /// The bytes of a large value, shared by all who ask for it. On the worker's loop only.
+    func shared(_ value: ArraySlice<UInt8>, key: String, generation: UInt64) -> ByteBuffer {
+        answers.value.shared(value, key: Array(key.utf8), generation: generation)
+    }
+
     /// Told after each publication, on the publishing thread: wakes the loop, so that an idle worker lets go of the
     /// old snapshot. Never waits.
     ///

@@ -12,6 +12,8 @@ final class Assembly {
     private struct InUse {
         var table: LeafTable
         var revision: SourceRevision
+        /// Where it came from: at another place its validators mean something else.
+        var location: String
     }
 
     private struct Stage {
@@ -118,7 +120,7 @@ final class Assembly {
                 fetchedAt: stored.fetchedAt,
                 traceID: trace.text
             )
-            inUse[stored.source] = InUse(table: decoded.table, revision: revision)
+            inUse[stored.source] = InUse(table: decoded.table, revision: revision, location: stored.location)
             events(.lastGoodUsed(revision))
         } catch {
             events(.sourceFailed(stored.source, error, inARow: 1, generation: generation))
@@ -139,8 +141,7 @@ final class Assembly {
         let old = stages
         plan = next
         stages = Self.stages(of: next)
-        for (name, stage) in stages {
-            guard let before = old[name], before.location != stage.location else { continue }
+        for (name, stage) in stages where inUse[name]?.location != stage.location {
             // Another place gives the same ETag another meaning.
             if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
         }
@@ -221,7 +222,7 @@ final class Assembly {
         let verified = try verify(fetched, stage)
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.digest == verified.digest {
-            confirm(&same, verified, fetchedAt: fetchedAt)
+            confirm(&same, verified, stage, fetchedAt: fetchedAt)
             return (current == nil ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
@@ -232,7 +233,7 @@ final class Assembly {
             fetchedAt: fetchedAt,
             traceID: decoded.trace.text
         )
-        inUse[name] = InUse(table: decoded.table, revision: revision)
+        inUse[name] = InUse(table: decoded.table, revision: revision, location: stage.location)
         let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
         keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
@@ -247,8 +248,9 @@ final class Assembly {
     }
 
     /// The bytes in use came again, perhaps under a new ETag.
-    private func confirm(_ same: inout InUse, _ verified: VerifiedDocument, fetchedAt: Int64) {
-        guard same.revision.validators != verified.validators else { return }
+    private func confirm(_ same: inout InUse, _ verified: VerifiedDocument, _ stage: Stage, fetchedAt: Int64) {
+        guard same.revision.validators != verified.validators || same.location != stage.location else { return }
+        same.location = stage.location
         same.revision = SourceRevision(
             source: verified.source,
             digest: verified.digest,
@@ -309,7 +311,7 @@ final class Assembly {
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
         guard digest != current?.digest else { return false }
-        generation += 1
+        generation = store.next(after: generation)
         let snapshot = Snapshot(
             generation: generation,
             merged: merged,

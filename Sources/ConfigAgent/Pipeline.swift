@@ -7,28 +7,35 @@ internal import Synchronization
 final class Pipeline: Sendable {
     typealias Flight = Fetcher.Flights.Flight
 
-    private enum Work: Sendable {
-        case result(Flight, FetchResult, version: UInt64)
-        case answer(@Sendable () -> Void)
+    private struct Work: Sendable {
+        let flight: Flight
+        let result: FetchResult
+        let version: UInt64
     }
 
-    /// Bounded: a source has one flight at a time, so at most one result of each waits here (and one that was
-    /// abandoned), and at most one question.
-    private let inbox = Mutex("pipeline.inbox", [Work]())
+    private struct Inbox {
+        /// Bounded: a source has one flight at a time, so at most one result of each waits here (and one that was
+        /// abandoned).
+        var results: [Work] = []
+        /// Few, and answered between two results: who asks for a sign of life wants to know that work goes on, not
+        /// that all of it is done.
+        var questions: [@Sendable () -> Void] = []
+    }
+
+    private let inbox = Mutex("pipeline.inbox", Inbox())
     private let isStopping = Atomic<Bool>(false)
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("pipeline.thread", nil)
 
     /// Takes over the result of a flight. Never waits for the thread.
     func submit(_ flight: Flight, _ result: FetchResult, version: UInt64) {
-        submit(.result(flight, result, version: version))
+        inbox.withLock { $0.results.append(Work(flight: flight, result: result, version: version)) }
+        signal.raise()
     }
 
-    /// Has `answer` run on the pipeline's thread when it gets round to it.
-    func ask(_ answer: @escaping @Sendable () -> Void) { submit(.answer(answer)) }
-
-    private func submit(_ work: Work) {
-        inbox.withLock { $0.append(work) }
+    /// Has `answer` run on the pipeline's thread, once it is through with the document it is at.
+    func ask(_ answer: @escaping @Sendable () -> Void) {
+        inbox.withLock { $0.questions.append(answer) }
         signal.raise()
     }
 
@@ -38,20 +45,30 @@ final class Pipeline: Sendable {
         let started = NamedThread("agent-pipeline") {
             while !self.isStopping.load(ordering: .acquiring) {
                 _ = self.signal.wait(until: nil)
-                let waiting = self.inbox.withLock { inbox in
-                    defer { inbox = [] }
-                    return inbox
-                }
-                for work in waiting {
-                    switch work {
-                    case .result(let flight, let result, let version): process(flight, result, version)
-                    case .answer(let answer): answer()
-                    }
+                self.answerQuestions()
+                for work in self.takeResults() {
+                    process(work.flight, work.result, work.version)
+                    self.answerQuestions()
                 }
             }
         }
         thread.withLock { $0 = started }
         return started != nil
+    }
+
+    private func takeResults() -> [Work] {
+        inbox.withLock { inbox in
+            defer { inbox.results = [] }
+            return inbox.results
+        }
+    }
+
+    private func answerQuestions() {
+        let questions = inbox.withLock { inbox in
+            defer { inbox.questions = [] }
+            return inbox.questions
+        }
+        for answer in questions { answer() }
     }
 
     func stop(until deadline: MonotonicTime) -> Bool {

@@ -49,6 +49,9 @@ final class FetchLoop {
     /// A source that says "not modified" is believed for an hour; then the document is fetched and compared.
     private static let auditInterval: UInt64 = 3_600_000_000_000
 
+    /// Threads that may hang at once, each on a file of its own.
+    private static let mostHanging = 16
+
     /// Transfers on the wire at once. More wait their turn, so that a transfer's time limit counts its own time only.
     private static let admitted = 128
 
@@ -62,6 +65,8 @@ final class FetchLoop {
     private var readings: [SourceName: Reading] = [:]
     /// Readings that were given up, and whose threads hang: at most one for each source.
     private var hanging: [SourceName: UInt64] = [:]
+    /// Readings that belong to an earlier plan, and whose threads have not come back yet.
+    private var abandoned: Set<UInt64> = []
     private var lastReading: UInt64 = 0
     /// Stamps of files that are on their way through the later stages.
     private var passing: [Flight: FileStamp] = [:]
@@ -245,6 +250,18 @@ final class FetchLoop {
             readings[spec.name]?.next = flight
             return
         }
+        guard hanging.count + abandoned.count < Self.mostHanging else {
+            return fail(
+                flight,
+                source,
+                StageFailure(
+                    .fetch,
+                    "timeout",
+                    "\(Self.mostHanging) reads of files hang already",
+                    hint: "see whether the file systems they are on answer"
+                )
+            )
+        }
         lastReading += 1
         let id = lastReading
         let inbox = inbox
@@ -265,6 +282,7 @@ final class FetchLoop {
         guard let reading = readings[name], reading.id == id else { return }
         readings[name] = nil
         hanging[name] = id
+        // Adopting a plan breaks the readings of its sources off, so the source is there.
         guard let source = sources[name] else { return }
         let failure = StageFailure(
             .fetch,
@@ -277,6 +295,7 @@ final class FetchLoop {
 
     private func fileRead(_ name: SourceName, _ id: UInt64, _ outcome: FileReader.Outcome) {
         if hanging[name] == id { hanging[name] = nil }
+        abandoned.remove(id)
         guard let reading = readings[name], reading.id == id else { return }
         readings[name] = nil
         if let next = reading.next { queue.append((next, isFull: false)) }
@@ -388,8 +407,12 @@ final class FetchLoop {
             multi.remove(job.transfer)
             flights.append(job.flight)
         }
-        if let flight = readings[name]?.flight { flights.append(flight) }
-        readings[name]?.flight = nil
+        // The file may be another one now: the old one's read is left to itself.
+        if let reading = readings.removeValue(forKey: name) {
+            flights += [reading.flight, reading.next].compactMap(\.self)
+            abandoned.insert(reading.id)
+        }
+        if let id = hanging.removeValue(forKey: name) { abandoned.insert(id) }
         return flights
     }
 

@@ -44,9 +44,11 @@ public final class History: Sendable {
         guard generation <= last else { return nil }
         if generation == last { return [] }
         let known = state.withLock { $0.changes }
-        // Generations follow one another without gaps while an agent runs, so the list is whole if its ends are.
-        let wanted = known.filter { $0.generation > generation && $0.generation <= last }
-        guard UInt64(wanted.count) == last - generation else { return nil }
+        // The list is whole if both ends are in it: the generation itself, and the last one.
+        guard let first = known.firstIndex(where: { $0.generation == generation }),
+            let end = known.firstIndex(where: { $0.generation == last })
+        else { return nil }
+        let wanted = known[(first + 1)...end]
         // By bytes: as text, two keys in different Unicode forms would be one.
         var keys: Set<[UInt8]> = []
         for change in wanted {

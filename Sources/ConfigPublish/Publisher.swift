@@ -54,7 +54,8 @@ public final class Publisher: Sendable {
         history.note(
             History.Change(
                 generation: snapshot.generation,
-                keys: ChangedKeys(from: previous.table, to: snapshot.table)
+                // Of what was there before the first one of this run nobody knows here.
+                keys: previous.generation == 0 ? nil : ChangedKeys(from: previous.table, to: snapshot.table)
             )
         )
         let told = observers.withLock { $0 }

@@ -82,6 +82,13 @@ public final class Store: Sendable {
         return used
     }
 
+    /// The generation after `generation`. Where none is reserved any more, because nothing can be written, it is the
+    /// time of day in milliseconds: the next run counts on from what was reserved, and must not meet these numbers.
+    public func next(after generation: UInt64) -> UInt64 {
+        let reserved = reservedThrough.withLock { $0 }
+        return generation < reserved ? generation + 1 : max(generation + 1, Self.unknownGeneration)
+    }
+
     private static var unknownGeneration: UInt64 { UInt64(WallClock.nowNanoseconds / 1_000_000) }
 
     private func makeDirectories() throws(FileError) {

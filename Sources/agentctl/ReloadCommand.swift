@@ -22,6 +22,7 @@ struct ReloadCommand: AgentCommand {
         let connection = AgentConnection(options, defaultTimeoutMilliseconds: 60_000)
         guard wait else {
             _ = try connection.request(.control, .post, path: Routes.reload + "?wait=false")
+            try Terminal.print("asked; what came of it is in journalctl -u agent, or use --wait\n")
             return .success
         }
         let answer = try connection.report(ReloadReport.self, .control, .post, path: Routes.reload)

@@ -17,6 +17,9 @@ final class Reloader: Sendable {
 
     /// For the pipeline to finish the document it is at.
     private static let patience: UInt64 = 30_000_000_000
+    /// For the files.
+    private static let loadPatience: UInt64 = 20_000_000_000
+    private static let mostHangingLoads = 4
 
     private let path: String
     private let agent: Agent
@@ -25,6 +28,7 @@ final class Reloader: Sendable {
     private let current: Mutex<AgentConfiguration>
     /// Systemd is told of a reload only once it knows that the service is up.
     private let isReady = Atomic<Bool>(false)
+    private let hangingLoads = Atomic<Int>(0)
     /// Whoever asks while the files are being read gets the next reload: these may be older than the wish.
     private let flights: Flights
     private let work = WorkBox()
@@ -89,10 +93,15 @@ final class Reloader: Sendable {
 
     private func perform() -> Outcome {
         let new: AgentConfiguration
-        do throws(ConfigurationErrors) {
-            new = try AgentConfiguration.load(path: path)
-        } catch {
-            return refuse(error)
+        switch load() {
+        case .success(let loaded)?: new = loaded
+        case .failure(let errors)?: return refuse(errors)
+        case nil:
+            return refuse(
+                "timeout",
+                "the configuration, or a file that it names, could not be read within 20 s",
+                hint: "see whether the file systems they are on answer"
+            )
         }
         let old = current.withLock { $0 }
         let diff = ConfigurationDiff(from: old, to: new)
@@ -125,6 +134,34 @@ final class Reloader: Sendable {
                 settings: diff.settings
             )
         )
+    }
+
+    private final class Loading: Sendable {
+        let result = Mutex<Result<AgentConfiguration, ConfigurationErrors>?>("reload.result", nil)
+    }
+
+    /// Reads the files on yet another thread, which is left alone when their mount hangs.
+    private func load() -> Result<AgentConfiguration, ConfigurationErrors>? {
+        // Relaxed: a count.
+        guard hangingLoads.load(ordering: .relaxed) < Self.mostHangingLoads else { return nil }
+        hangingLoads.add(1, ordering: .relaxed)
+        let loading = Loading()
+        let thread = NamedThread("agent-config") { [self] in
+            let result: Result<AgentConfiguration, ConfigurationErrors>
+            do throws(ConfigurationErrors) {
+                result = .success(try AgentConfiguration.load(path: path))
+            } catch {
+                result = .failure(error)
+            }
+            loading.result.withLock { $0 = result }
+            hangingLoads.subtract(1, ordering: .relaxed)
+        }
+        guard let thread else {
+            hangingLoads.subtract(1, ordering: .relaxed)
+            return nil
+        }
+        guard thread.join(until: MonotonicTime.now.advanced(byNanoseconds: Self.loadPatience)) else { return nil }
+        return loading.result.withLock { $0 }
     }
 
     private func refuse(_ errors: ConfigurationErrors) -> Outcome {

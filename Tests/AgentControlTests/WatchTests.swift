@@ -184,6 +184,43 @@ struct WatchTests {
         #expect(try running.metric("config_agent_watch_events_encoded_total") == before + 20)
     }
 
+    @Test("Whatever a watcher says it knows: all who get everything share it")
+    func resetsAreOne() throws {
+        let running = try Running.withDocument(#"{"n":0}"#, workers: 4)
+        let before = try #require(try running.metric("config_agent_watch_events_encoded_total"))
+        let watchers = try (0..<50).map { try Watcher(running, after: "\($0 * 1_000 + 999)") }
+        for watcher in watchers { #expect(try watcher.next().name == "reset") }
+        #expect(try running.metric("config_agent_watch_events_encoded_total") == before + 1)
+    }
+
+    @Test("Large values are in memory once, however many are slow to read them")
+    func largeAndSlow() throws {
+        let filling = (0..<40).map { "\"k\($0)\":\"\(String(repeating: "x", count: 100_000))\"" }.joined(separator: ",")
+        let running = try Running.withDocument("{\(filling)}")
+        func anonymous() throws -> Int {
+            let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+            let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+            return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+        }
+        // 4 MB each, 400 MB for all: were it not shared, even beside whatever other tests take meanwhile.
+        let before = try anonymous()
+        var clients: [Client] = []
+        for number in 0..<100 {
+            let client = try Client(running.paths.configSocket)
+            try client.request(
+                "GET",
+                number % 2 == 0 ? "/v1/config?\(number)" : "/v1/watch",
+                ["Last-Event-ID": "\(number)"]
+            )
+            clients.append(client)
+        }
+        try waitUntil("all are being answered") {
+            try running.report().clients["config"]?.watchers == 50
+        }
+        #expect(try anonymous() - before < 200_000)
+        for client in clients.prefix(2) { #expect(try client.answer().status == 200) }
+    }
+
     @Test("Watchers that never read pin nothing old, and are cut off")
     func stuckWatchers() throws {
         var limits = ClientLimits()

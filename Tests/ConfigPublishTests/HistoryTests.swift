@@ -42,6 +42,7 @@ struct HistoryTests {
 
     @Test func joined() throws {
         let history = History()
+        history.note(History.Change(generation: 10, keys: nil))
         try note(history, 11, "{}", #"{"a":1}"#)
         try note(history, 12, #"{"a":1}"#, #"{"a":1,"b":1}"#)
         try note(history, 13, #"{"a":1,"b":1}"#, #"{"a":2}"#)
@@ -58,8 +59,8 @@ struct HistoryTests {
         let history = History()
         let last = UInt64(History.longest + 10)
         for generation in 1...last { try note(history, generation, "{}", "{\"k\(generation)\":1}") }
-        #expect(history.changes(after: 10, through: last, atOrBelow: [])?.count == History.longest)
-        #expect(history.changes(after: 9, through: last, atOrBelow: []) == nil)
+        #expect(history.changes(after: 11, through: last, atOrBelow: [])?.count == History.longest - 1)
+        #expect(history.changes(after: 10, through: last, atOrBelow: []) == nil)
         // Long keys: bounded by their bytes.
         let long = String(repeating: "x", count: 4_000)
         let longest = UInt64(History.largest / 4_000)
