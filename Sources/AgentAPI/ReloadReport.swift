@@ -1,4 +1,4 @@
-/// The answer to `POST /v1/reload`, given when the new configuration is in force.
+/// The answer to `POST /v1/reload`, given when the new configuration was taken over.
 public struct ReloadReport: Codable, Sendable, Hashable {
     /// The newest generation; 0 when there is none yet.
     public var generation: UInt64
@@ -12,6 +12,8 @@ public struct ReloadReport: Codable, Sendable, Hashable {
     public var unchanged: Int
     /// Settings of the agent itself that differ.
     public var settings: [String]
+    /// Required sources that have not given a document yet: the new layers come into force once all are there.
+    public var awaited: [String]
 
     enum CodingKeys: String, CodingKey {
         case generation
@@ -20,6 +22,7 @@ public struct ReloadReport: Codable, Sendable, Hashable {
         case changed
         case unchanged
         case settings
+        case awaited
     }
 
     public init(
@@ -28,8 +31,10 @@ public struct ReloadReport: Codable, Sendable, Hashable {
         removed: [String],
         changed: [ChangedSource],
         unchanged: Int,
-        settings: [String]
+        settings: [String],
+        awaited: [String]
     ) {
+        self.awaited = awaited
         self.generation = generation
         self.added = added
         self.removed = removed

@@ -10,6 +10,12 @@ public enum ReloadText {
         }
         lines += report.settings.map { "changed  \(Printable.clean($0))" }
         if lines.isEmpty { lines = ["nothing changed"] }
-        return (lines + ["in force at generation \(report.generation)"]).joined(separator: "\n") + "\n"
+        let awaited = report.awaited.map { Printable.clean($0) }.joined(separator: ", ")
+        let place = "generation \(report.generation)"
+        lines.append(
+            awaited.isEmpty
+                ? "in force at \(place)" : "taken over; the layers of \(place) stay until \(awaited) is there"
+        )
+        return lines.joined(separator: "\n") + "\n"
     }
 }

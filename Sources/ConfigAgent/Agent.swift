@@ -176,7 +176,7 @@ public final class Agent: Sendable {
             sources: sources.compactMap { facts[$0.fetch.name] },
             awaited: isPublished
                 ? sources.filter { $0.isRequired && facts[$0.fetch.name]?.revision == nil }.map(\.fetch.name) : [],
-            awaitedSince: lastAdoption.load(ordering: .relaxed),
+            awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
             workers: workers
         )

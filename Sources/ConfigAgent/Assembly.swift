@@ -21,6 +21,29 @@ final class Assembly {
         let location: String
         let verifier: Verifier
         let decoder: DocumentDecoder
+
+        init(_ source: AgentPlan.Source) {
+            version = source.fetch.version
+            location = StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket)
+            verifier = Verifier(maxBytes: source.fetch.maxBytes)
+            decoder = DocumentDecoder(
+                limits: source.limits,
+                format: source.format,
+                urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
+            )
+        }
+
+        /// For a document that was accepted once, of a source that is no longer configured.
+        init(ofRemoved stored: StoredDocument) {
+            version = 0
+            location = stored.location
+            verifier = Verifier(maxBytes: 1 << 30)
+            decoder = DocumentDecoder(
+                limits: DocumentDecoder.Limits(maxDepth: 512, maxKeys: 10_000_000),
+                format: stored.format,
+                urlPath: ""
+            )
+        }
     }
 
     private var plan: AgentPlan
@@ -33,6 +56,8 @@ final class Assembly {
     private var inUse: [SourceName: InUse] = [:]
     private var generation: UInt64
     private var current: Snapshot?
+    /// The layers of `current`.
+    private var currentLayers: [SourceName] = []
     /// Sources whose documents wait for those of other required sources.
     private var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
@@ -53,21 +78,7 @@ final class Assembly {
     }
 
     private static func stages(of plan: AgentPlan) -> [SourceName: Stage] {
-        Dictionary(
-            uniqueKeysWithValues: plan.sources.map { source in
-                let stage = Stage(
-                    version: source.fetch.version,
-                    location: StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket),
-                    verifier: Verifier(maxBytes: source.fetch.maxBytes),
-                    decoder: DocumentDecoder(
-                        limits: source.limits,
-                        format: source.format,
-                        urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
-                    )
-                )
-                return (source.fetch.name, stage)
-            }
-        )
+        Dictionary(uniqueKeysWithValues: plan.sources.map { ($0.fetch.name, Stage($0)) })
     }
 
     private var now: UInt64 { MonotonicTime.now.nanoseconds }
@@ -88,17 +99,40 @@ final class Assembly {
                 events(.storedCopyUnusable(name, error))
             }
         }
-        if publishIfComplete(cause: nil, trace: nil) {
+        if publishIfComplete(cause: nil, trace: nil) || restoreLayersOfBefore() {
             store.noteDurable(generation)
         } else {
             held = Set(inUse.keys)
         }
-        return inUse.mapValues(\.revision)
+        return inUse.filter { stages[$0.key] != nil }.mapValues(\.revision)
+    }
+
+    /// A required source has nothing stored. The layers that were in force before the configuration was changed may
+    /// all be there: until the new ones are complete, they stay in force.
+    private func restoreLayersOfBefore() -> Bool {
+        guard let names = store.loadLayers() else { return false }
+        for name in names where stages[name] == nil {
+            do throws(StoredDocumentFault) {
+                guard let stored = try store.load(name) else { continue }
+                restore(stored, Stage(ofRemoved: stored))
+            } catch {
+                events(.storedCopyUnusable(name, error))
+            }
+        }
+        guard names.allSatisfy({ inUse[$0] != nil }) else {
+            inUse = inUse.filter { stages[$0.key] != nil }
+            return false
+        }
+        layersInForce = names
+        return publishIfComplete(cause: nil, trace: nil)
     }
 
     /// A stored copy goes through the same stages as a fetched document: the rules may have changed since.
     private func restore(_ stored: StoredDocument) {
-        guard let stage = stages[stored.source] else { return }
+        if let stage = stages[stored.source] { restore(stored, stage) }
+    }
+
+    private func restore(_ stored: StoredDocument, _ stage: Stage) {
         // Another place gives the same ETag another meaning.
         let validators = stored.location == stage.location ? stored.validators : .none
         var trace = Trace()
@@ -154,7 +188,9 @@ final class Assembly {
             restore(document)
             if inUse[document.source] != nil { restored.insert(document.source) }
         }
-        if publishIfComplete(cause: nil, trace: nil) { store.keep([], generation: generation) }
+        if publishIfComplete(cause: nil, trace: nil) {
+            store.keep([], layers: currentLayers, generation: generation)
+        }
         return (inUse.filter { stages[$0.key] != nil }.mapValues(\.revision), restored)
     }
 
@@ -308,6 +344,7 @@ final class Assembly {
         let names = layersInForce ?? plan.sources.map(\.fetch.name)
         let layers = names.compactMap { inUse[$0] }
         guard !layers.isEmpty else { return false }
+        currentLayers = layers.map(\.revision.source)
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
         guard digest != current?.digest else { return false }
@@ -337,7 +374,7 @@ final class Assembly {
             fetchedAt: fetchedAt,
             generation: generation
         )
-        store.keep([stored], generation: current?.generation ?? 0)
+        store.keep([stored], layers: currentLayers, generation: current?.generation ?? 0)
     }
 
     // MARK: Failures

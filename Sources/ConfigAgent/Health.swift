@@ -50,7 +50,7 @@ public struct Health: Sendable, Equatable {
         /// When the first snapshot was published; `nil`: there is none.
         public var firstSnapshotAt: Int64?
         public var sources: [SourceFacts]
-        /// Required sources that a reload has added and that have not given a document yet.
+        /// Required sources that a new configuration has added and that have not given a document yet.
         public var awaited: [SourceName]
         /// When that was, nanoseconds since 1970.
         public var awaitedSince: Int64
@@ -86,7 +86,7 @@ public struct Health: Sendable, Equatable {
             reasons.append((.failed, noSnapshot(facts)))
         }
         for name in facts.awaited {
-            let message = "not received since the reload; until it is there, the layers are those of before"
+            let message = "not received yet; until it is there, the layers of before stay in force"
             reasons.append((.degraded, Reason("source_awaited", source: name, message, since: facts.awaitedSince)))
         }
         for source in facts.sources {

@@ -20,6 +20,7 @@ public final class Store: Sendable {
 
     private struct Pending {
         var documents: [SourceName: StoredDocument] = [:]
+        var layers: [SourceName]?
         var generation: UInt64?
         var isStopping = false
     }
@@ -35,6 +36,7 @@ public final class Store: Sendable {
     private let pending = Mutex("store.pending", Pending())
     private let state = Mutex("store.state", State())
     private let reservedThrough = Mutex("store.reservation", UInt64(0))
+    private let writtenLayers = Mutex("store.layers", [SourceName]())
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("store.thread", nil)
 
@@ -139,6 +141,25 @@ public final class Store: Sendable {
         }
     }
 
+    private static let layersSignature = "config-agent layers 1\n"
+    private static let layersEnd = "end\n"
+
+    /// The layers that were last in force, first one first; `nil` when that is not known.
+    public func loadLayers() -> [SourceName]? {
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try FileIO.read(directory + "/layers", limit: 16 << 20)
+        } catch {
+            return nil
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
+        // Half a list is a list too, so its end has to be there.
+        guard text.hasPrefix(Self.layersSignature), text.hasSuffix("\n" + Self.layersEnd) else { return nil }
+        let lines = text.split(separator: "\n").dropFirst().dropLast()
+        let names = lines.compactMap { SourceName(String($0)) }
+        return names.count == lines.count && !names.isEmpty ? names : nil
+    }
+
     // MARK: While running
 
     /// - Returns: `false` when the system has no thread to give.
@@ -148,9 +169,10 @@ public final class Store: Sendable {
         return started != nil
     }
 
-    /// Hands over the documents that became part of `generation`. Never waits.
-    public func keep(_ documents: [StoredDocument], generation: UInt64) {
+    /// Hands over the documents that became part of `generation`, and the names of its layers. Never waits.
+    public func keep(_ documents: [StoredDocument], layers: [SourceName], generation: UInt64) {
         pending.withLock { pending in
+            pending.layers = layers
             for document in documents { pending.documents[document.source] = document }
             pending.generation = generation
         }
@@ -200,6 +222,7 @@ public final class Store: Sendable {
         pending.withLock { pending in
             let taken = pending
             pending.documents = [:]
+            pending.layers = nil
             pending.generation = nil
             return taken
         }
@@ -209,6 +232,7 @@ public final class Store: Sendable {
         pending.withLock { pending in
             // What was handed over meanwhile is newer.
             pending.documents.merge(batch.documents) { newer, _ in newer }
+            pending.layers = pending.layers ?? batch.layers
             pending.generation = pending.generation ?? batch.generation
         }
     }
@@ -222,6 +246,12 @@ public final class Store: Sendable {
         }
         for document in batch.documents.values {
             try FileIO.replace(document.source.text, in: documentDirectory, with: StoredForm.encode(document))
+        }
+        // After the documents: the names of layers never promise what is not there.
+        if let layers = batch.layers, !layers.isEmpty, layers != writtenLayers.withLock({ $0 }) {
+            let text = Self.layersSignature + layers.map { "\($0)\n" }.joined() + Self.layersEnd
+            try FileIO.replace("layers", in: directory, with: [Array(text.utf8)])
+            writtenLayers.withLock { $0 = layers }
         }
         noteDurable(generation)
     }

@@ -8,8 +8,8 @@ struct ReloadCommand: AgentCommand {
         commandName: "reload",
         abstract: "Have the agent read its own configuration anew.",
         discussion: """
-            With --wait it exits with 0 once the new configuration is in force, and with 1 and the reasons when it \
-            is refused; the old one then goes on. New sources may not have answered yet: see agentctl sources.
+            With --wait it exits with 0 once the new configuration was taken over, and with 1 and the reasons when it \
+            is refused; the old one then goes on. New sources may not have answered yet: those are named.
             """
     )
 

@@ -5,6 +5,7 @@ internal import AgentPlanning
 internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigPublish
+internal import ConfigSnapshot
 internal import LockLadder
 
 internal import struct Synchronization.Atomic
@@ -131,7 +132,8 @@ final class Reloader: Sendable {
                 removed: diff.removed,
                 changed: diff.changed,
                 unchanged: diff.unchanged,
-                settings: diff.settings
+                settings: diff.settings,
+                awaited: agent.healthFacts(workers: []).awaited.map(\.text)
             )
         )
     }

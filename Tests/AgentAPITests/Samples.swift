@@ -118,7 +118,8 @@ enum Samples {
         removed: ["old"],
         changed: [ChangedSource(name: "app", settings: ["url"])],
         unchanged: 2,
-        settings: ["locks"]
+        settings: ["locks"],
+        awaited: ["extra"]
     )
 
     static let refusal = ErrorReport(

@@ -145,4 +145,33 @@ import Testing
         let text = ConfigValue(key: "k", json: Array(#""a\n\u00e9""#.utf8), generation: 1, source: "s", revision: "r")
         #expect(text.unquoted() == Array("a\né".utf8))
     }
+
+    @Test func reload() {
+        let report = ReloadReport(
+            generation: 7,
+            added: ["new"],
+            removed: ["old"],
+            changed: [ChangedSource(name: "app", settings: ["url", "poll"])],
+            unchanged: 1,
+            settings: ["locks"],
+            awaited: []
+        )
+        let changes = "added    new\nremoved  old\nchanged  app: url, poll\nchanged  locks\n"
+        #expect(ReloadText.render(report) == changes + "in force at generation 7\n")
+        var awaiting = report
+        awaiting.awaited = ["new"]
+        #expect(
+            ReloadText.render(awaiting) == changes + "taken over; the layers of generation 7 stay until new is there\n"
+        )
+        let nothing = ReloadReport(
+            generation: 7,
+            added: [],
+            removed: [],
+            changed: [],
+            unchanged: 1,
+            settings: [],
+            awaited: []
+        )
+        #expect(ReloadText.render(nothing) == "nothing changed\nin force at generation 7\n")
+    }
 }

@@ -186,6 +186,46 @@ struct ReloadTests {
         #expect(running.story.contains("last good of app"))
     }
 
+    @Test("A mistake in a reload, and then a restart: what was in force is in force again")
+    func restartWhileAwaited() throws {
+        try directory.write("base", #"{"a":1}"#)
+        try directory.write("app", #"{"b":1}"#)
+        do {
+            let running = try running([file("base"), file("app")])
+            try waitUntil("both are there") { running.value("") == #"{"a":1,"b":1}"# }
+            // Renamed, and the new one is not there.
+            adopt(running, [file("base"), file("app2", at: "missing")])
+            try directory.write("base", #"{"a":2}"#)
+            #expect(try running.refresh("base").name == "published")
+            try waitUntil("it is stored") { running.agent.storeState.durableGeneration == running.generation }
+            running.stop()
+        }
+        let again = try RunningAgent([file("base"), file("app2", at: "missing")], in: directory)
+        try again.start()
+        #expect(again.value("") == #"{"a":2,"b":1}"#)
+        #expect(health(again).contains("source_awaited"))
+        try directory.write("missing", #"{"c":1}"#)
+        #expect(try again.refresh("app2").name == "published")
+        #expect(again.value("") == #"{"a":2,"c":1}"#)
+        #expect(health(again).isEmpty)
+    }
+
+    @Test("A source that comes back under another URL is not asked with the tag of the first")
+    func backElsewhere() throws {
+        let origin = try HeldOrigin { request in
+            .http(
+                request.headers["if-none-match"] == nil ? 200 : 304,
+                headers: ["ETag": "\"same\"", "Content-Type": "application/json"],
+                body: Array("{\"at\":\"\(request.path)\"}".utf8)
+            )
+        }
+        let running = try running([source("app", .http, url: origin.url("/one"))])
+        try waitUntil("the first is there") { running.value("at") == "\"/one\"" }
+        adopt(running, [file("other", at: "missing")])
+        adopt(running, [source("app", .http, url: origin.url("/two"))])
+        try waitUntil("the second is there") { running.value("at") == "\"/two\"" }
+    }
+
     @Test("Reloads without end, under refreshes without end")
     func storm() throws {
         for number in 0..<4 { try directory.write("s\(number)", "{\"k\(number)\":0}") }

@@ -47,9 +47,9 @@ struct StoreTests {
         #expect(first.open() == 0)
         #expect(try first.load(sourceName("a")) == nil)
         #expect(first.start())
-        first.keep([try document("a", "{}"), try document("b", "{\"b\":1}")], generation: 1)
+        first.keep([try document("a", "{}"), try document("b", "{\"b\":1}")], layers: [], generation: 1)
         try waitUntil("both are durable") { first.currentState.durableGeneration == 1 }
-        first.keep([try document("a", "{\"a\":2}")], generation: 2)
+        first.keep([try document("a", "{\"a\":2}")], layers: [], generation: 2)
         try waitUntil("the second is durable") { first.currentState.durableGeneration == 2 }
         #expect(first.stop(until: moment(inSeconds: 10)))
         let second = store()
@@ -68,7 +68,7 @@ struct StoreTests {
         #expect(store.start())
         for generation in 1...500 {
             let name = generation % 2 == 0 ? "even" : "odd"
-            store.keep([try document(name, "\(generation)")], generation: UInt64(generation))
+            store.keep([try document(name, "\(generation)")], layers: [], generation: UInt64(generation))
             let durable = store.currentState.durableGeneration
             #expect(durable <= UInt64(generation))
         }
@@ -83,7 +83,7 @@ struct StoreTests {
     @Test func stopWritesWhatWaits() throws {
         let store = store()
         _ = store.open()
-        store.keep([try document("a", "1")], generation: 3)
+        store.keep([try document("a", "1")], layers: [], generation: 3)
         #expect(store.start())
         #expect(store.stop(until: moment(inSeconds: 10)))
         #expect(store.currentState.durableGeneration == 3)
@@ -98,15 +98,15 @@ struct StoreTests {
         // Nobody knows what was used before: only the time of day is surely beyond it.
         #expect(store.open() > 1_000_000_000_000)
         #expect(store.start())
-        store.keep([try document("a", "1")], generation: 10)
-        store.keep([try document("b", "1")], generation: 11)
-        store.keep([try document("a", "2")], generation: 12)
+        store.keep([try document("a", "1")], layers: [], generation: 10)
+        store.keep([try document("b", "1")], layers: [], generation: 11)
+        store.keep([try document("a", "2")], layers: [], generation: 12)
         try waitUntil("the failure is told") { changes.all.count == 1 }
         let failure = try #require(store.currentState.failure)
         #expect(failure.error.path.hasPrefix(file))
         #expect(store.currentState.durableGeneration == 0)
         unlink(file)
-        store.keep([try document("c", "3")], generation: 13)
+        store.keep([try document("c", "3")], layers: [], generation: 13)
         try waitUntil("it works again") { store.currentState.durableGeneration == 13 }
         try waitUntil("the recovery is told") { changes.all.count == 2 }
         #expect(changes.all.map { $0 == nil } == [false, true])
@@ -125,7 +125,7 @@ struct StoreTests {
         // A directory in the place of a document cannot be replaced.
         let obstacle = directory.path("state/documents/a")
         try createDirectory(obstacle)
-        store.keep([try document("a", "1")], generation: 1)
+        store.keep([try document("a", "1")], layers: [], generation: 1)
         try waitUntil("the failure is told") { changes.all.count == 1 }
         #expect(rmdir(obstacle) == 0)
         try waitUntil("it works again") { store.currentState.durableGeneration == 1 }
@@ -143,7 +143,7 @@ struct StoreTests {
             let used = store.open()
             #expect(used >= last)
             #expect(store.start())
-            for step in 0..<count { store.keep([], generation: used + step + 1) }
+            for step in 0..<count { store.keep([], layers: [], generation: used + step + 1) }
             if count > 0 {
                 try waitUntil("all is durable") { store.currentState.durableGeneration == used + count }
             }

@@ -27,18 +27,16 @@ struct FileSourceTests {
         let files = try TemporaryDirectory()
         let stuck = try files.write("stuck.json", #"{"stuck": 1}"#)
         let fine = try files.write("fine.json", #"{"fine": 1}"#)
-        let agent = try AgentProcess.ready(
-            AgentSettings(
+        func settings(_ path: String) -> AgentSettings {
+            let more = ["timeout: 500ms", "retry: {base: 1h, max: 1h}"]
+            return AgentSettings(
                 sources: [
                     "fine": SourceSettings(url: "file://\(fine)", poll: "1h"),
-                    "stuck": SourceSettings(
-                        url: "file://\(stuck)",
-                        poll: "1h",
-                        more: ["timeout: 500ms", "retry: {base: 1h, max: 1h}"]
-                    ),
+                    "stuck": SourceSettings(url: "file://\(path)", poll: "1h", more: more),
                 ]
             )
-        )
+        }
+        let agent = try AgentProcess.ready(settings(stuck))
         try files.write("stuck.json", #"{"stuck": 2}"#)
         let blocker = try Program(["python3", "-c", Self.blocker, stuck])
         defer { blocker.stop(signal: SIGKILL) }
@@ -54,6 +52,16 @@ struct FileSourceTests {
         #expect(try agent.refresh("fine").json()["sources"]["fine"]["outcome"].string == "published")
         #expect(try agent.value("fine").line == "2")
         #expect(try agent.value("stuck").line == "1")
+
+        // Another file under its name is not held up by the first; back at the first, it hangs as before.
+        let healthy = try files.write("healthy.json", #"{"stuck": 3}"#)
+        for (path, value) in [(healthy, "3"), (stuck, "3"), (healthy, "3"), (stuck, "3")] {
+            try agent.directory.write("agent.yaml", settings(path).yaml(in: agent.directory.path))
+            #expect(try agent.control("reload", "--wait").code == 0)
+            try agent.waitForValue("stuck", value)
+        }
+        #expect(try agent.refresh("stuck").json()["sources"]["stuck"]["error"]["code"].string == "timeout")
+        #expect(try agent.control("status").code == 1)
 
         blocker.stop(signal: SIGKILL)
         try waitUntil("it is read again") {
