@@ -88,7 +88,8 @@ public final class Store: Sendable {
     /// time of day in milliseconds: the next run counts on from what was reserved, and must not meet these numbers.
     public func next(after generation: UInt64) -> UInt64 {
         let reserved = reservedThrough.withLock { $0 }
-        return generation < reserved ? generation + 1 : max(generation + 1, Self.unknownGeneration)
+        // Only once: from there on they are counted again.
+        return generation == reserved ? max(generation + 1, Self.unknownGeneration) : generation + 1
     }
 
     private static var unknownGeneration: UInt64 { UInt64(WallClock.nowNanoseconds / 1_000_000) }

@@ -199,7 +199,7 @@ struct HostileClientTests {
     }
 
     @Test(
-        "Malformed: told so, and closed",
+        "Malformed: closed, and told so where there is somebody to tell",
         arguments: [
             "\r\n\r\nhello\r\n\r\n", "GET\r\n\r\n", "GET /v1/config HTTP/9.9\r\n\r\n",
             "GET /v1/config HTTP/1.1\r\nNo colon here\r\n\r\n", "\u{0}\u{1}\u{2}\u{3}\r\n\r\n",

@@ -39,12 +39,21 @@ final class Running: Sendable {
     private let directory: TemporaryDirectory
     private let isStopped = Mutex("test.stopped", false)
 
+    /// Both ends of every connection are in this process: many a shell gives it 1,024 descriptors only.
+    private static let useAllDescriptors: Void = {
+        var descriptors = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
+        descriptors.rlim_cur = min(descriptors.rlim_max, 65_536)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
+    }()
+
     init(
         _ sources: [AgentPlan.Source],
         workers: Int = 2,
         limits: ClientLimits = ClientLimits(),
         in directory: TemporaryDirectory
     ) throws {
+        Self.useAllDescriptors
         self.directory = directory
         paths = AgentPaths(runtimeDirectory: directory.path)
         agent = try Agent(AgentPlan(sources: sources, stateDirectory: directory.path("state"))) { _ in }

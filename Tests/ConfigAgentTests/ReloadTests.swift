@@ -123,7 +123,7 @@ struct ReloadTests {
         #expect(running.agent.sourceFacts[sourceName("app")]?.isLastGood == true)
         origin.releaseAll()
         try waitUntil("the new one is there") { running.value("at") == "\"/new\"" }
-        #expect(running.agent.sourceFacts[sourceName("app")]?.isLastGood == false)
+        try waitUntil("and known to be") { running.agent.sourceFacts[sourceName("app")]?.isLastGood == false }
         #expect(origin.requests.last?.headers["if-none-match"] == nil)
     }
 

@@ -185,7 +185,9 @@ final class CrashRig: @unchecked Sendable {
             Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
         }
         let expected = Set(Self.sources + Self.sources.map { ".\($0).tmp" })
-        let kept: Set<String> = ["agentd.lock", "agentd.lock.start", "documents", "generation", ".generation.tmp"]
+        let kept: Set<String> = [
+            "agentd.lock", "agentd.lock.start", "documents", "generation", ".generation.tmp", "layers", ".layers.tmp",
+        ]
         let strays = names(agent.documents).subtracting(expected).map { "documents/\($0)" }
         return (strays + names(agent.directory.path("state")).subtracting(kept)).sorted().map { "stray file \($0)" }
     }

@@ -154,6 +154,12 @@ struct ExhaustionTests {
         pauseThread(.seconds(1))
         let spent = agent.processorTime() - used
         #expect(spent < 0.25, "\(spent) s of processor time within a second")
+        let metrics = try status.ask("GET", "/metrics").text
+        let waits = metrics.split(separator: "\n").filter {
+            $0.hasPrefix("config_agent_clients_cut_off_total") && $0.contains("limit=\"descriptors\"")
+                && !$0.hasSuffix(" 0")
+        }
+        #expect(spare > 0 || !waits.isEmpty, "\(metrics)")
 
         try Self.limit(agent, to: "\(usual):\(usual)")
         try waitUntil("recovery", deadline: .seconds(30)) {

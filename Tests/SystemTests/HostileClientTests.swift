@@ -26,6 +26,28 @@ struct HostileClientTests {
         withExtendedLifetime(clients) {}
     }
 
+    @Test("A large value is in memory once, however many are slow to read it, and whatever they ask for it with")
+    func largeAndSlow() throws {
+        let files = try TemporaryDirectory()
+        let filling = (0..<40).map { "\"k\($0)\": \"\(String(repeating: "x", count: 100_000))\"" }
+        let path = try files.write("app.json", "{\(filling.joined(separator: ", "))}")
+        let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: "file://\(path)")]))
+        let before = try memory(of: agent)
+        let clients = try (0..<200).map { _ in try SilentClient(agent.directory.path("run/config.sock")) }
+        for (number, client) in clients.enumerated() {
+            let target = number % 2 == 0 ? "/v1/config?\(number)" : "/v1/watch"
+            let lines = ["GET \(target) HTTP/1.1", "Host: agent", "Last-Event-ID: \(number)", "", ""]
+            client.sendUntilFull(Array(lines.joined(separator: "\r\n").utf8), atMost: 1)
+        }
+        try waitUntil("all are being answered") {
+            try agent.status()["clients"]["config"]["watchers"].int == 100
+        }
+        // 4 MB for each would be 800 MB. Each worker makes the value and the event once.
+        let grown = try memory(of: agent) - before
+        #expect(grown < 64 << 20, "grew by \(grown >> 20) MiB")
+        withExtendedLifetime(clients) {}
+    }
+
     @Test("An ETag that no header can carry does no harm")
     func strangeETag() throws {
         let origin = try HeldOrigin { _ in
