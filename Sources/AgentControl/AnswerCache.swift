@@ -27,7 +27,9 @@ struct AnswerCache {
     mutating func keep(_ answer: ByteBuffer, to target: String, generation: UInt64) {
         // One that was made just before a publication comes too late.
         guard generation >= self.generation else { return }
-        if generation != self.generation || answers.count >= Self.most || size > Self.largest { clear(for: generation) }
+        if generation > self.generation { clear(for: generation) }
+        // Large values stay: who asks for many small ones must not have the large ones made again.
+        if answers.count >= Self.most || size > Self.largest { clearAnswers() }
         guard answer.readableBytes <= Self.largestAnswer else { return }
         size += answer.readableBytes + target.utf8.count
         answers[target] = answer
@@ -45,8 +47,12 @@ struct AnswerCache {
     /// Lets go of what belongs to an older generation.
     mutating func clear(for generation: UInt64) {
         self.generation = generation
-        answers = [:]
         values = [:]
+        clearAnswers()
+    }
+
+    private mutating func clearAnswers() {
+        answers = [:]
         size = 0
     }
 }

@@ -17,12 +17,6 @@ struct WatchTopic: Hashable, Sendable {
     var keyText: String { String(decoding: key, as: UTF8.self) }
 }
 
-/// One event, as the bytes of its server-sent form.
-struct WatchEvent: Sendable {
-    /// Empty where nothing changed that the topic is about.
-    let bytes: [UInt8]
-}
-
 extension WatchTopic {
     /// What a watcher has to be told.
     enum News: Hashable, Sendable {
@@ -44,11 +38,12 @@ extension WatchTopic {
         return form == .value ? .value : .changes(since: generation)
     }
 
-    /// The event with these news, out of the snapshot that they lead to.
-    func event(_ news: News, _ snapshot: borrowing Snapshot, _ history: History) -> WatchEvent {
+    /// The event with these news, out of the snapshot that they lead to, as the bytes of its server-sent form. None
+    /// where there is nothing to tell.
+    func event(_ news: News, _ snapshot: borrowing Snapshot, _ history: History) -> [UInt8] {
         let now = snapshot.generation
         switch news {
-        case .nothing: return WatchEvent(bytes: [])
+        case .nothing: return []
         case .all: return Self.event("reset", now, data(all: snapshot))
         case .value: return Self.event("change", now, value(in: snapshot))
         case .changes(let generation):
@@ -59,12 +54,12 @@ extension WatchTopic {
         }
     }
 
-    private static func event(_ name: String, _ generation: UInt64, _ data: [UInt8]) -> WatchEvent {
+    private static func event(_ name: String, _ generation: UInt64, _ data: [UInt8]) -> [UInt8] {
         var bytes = Array("id: \(generation)\nevent: \(name)\ndata: {\"generation\":\(generation),".utf8)
         // Compact JSON holds no line breaks, so the data is one line.
         bytes += data
         bytes += Array("}\n\n".utf8)
-        return WatchEvent(bytes: bytes)
+        return bytes
     }
 
     private func data(all snapshot: borrowing Snapshot) -> [UInt8] {

@@ -146,11 +146,10 @@ final class Watchers {
         case .later: return
         case .ready(let ready): bytes = ready
         case .yours:
-            bytes = ByteBuffer(bytes: watcher.topic.event(news, snapshot, history).bytes)
+            bytes = ByteBuffer(bytes: watcher.topic.event(news, snapshot, history))
             book.put(bytes, at: page)
         }
         watcher.known = snapshot.generation
-        guard bytes.readableBytes > 0 else { return }
         watcher.isSending = true
         watcher.stream.send(bytes)
     }

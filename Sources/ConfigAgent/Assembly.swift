@@ -91,13 +91,7 @@ final class Assembly {
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
         for source in plan.sources {
             progress()
-            let name = source.fetch.name
-            do throws(StoredDocumentFault) {
-                guard let stored = try store.load(name) else { continue }
-                restore(stored)
-            } catch {
-                events(.storedCopyUnusable(name, error))
-            }
+            if let stored = load(source.fetch.name) { restore(stored) }
         }
         if publishIfComplete(cause: nil, trace: nil) || restoreLayersOfBefore() {
             store.noteDurable(generation)
@@ -112,12 +106,7 @@ final class Assembly {
     private func restoreLayersOfBefore() -> Bool {
         guard let names = store.loadLayers() else { return false }
         for name in names where stages[name] == nil {
-            do throws(StoredDocumentFault) {
-                guard let stored = try store.load(name) else { continue }
-                restore(stored, Stage(ofRemoved: stored))
-            } catch {
-                events(.storedCopyUnusable(name, error))
-            }
+            if let stored = load(name) { restore(stored, Stage(ofRemoved: stored)) }
         }
         guard names.allSatisfy({ inUse[$0] != nil }) else {
             inUse = inUse.filter { stages[$0.key] != nil }
@@ -125,6 +114,15 @@ final class Assembly {
         }
         layersInForce = names
         return publishIfComplete(cause: nil, trace: nil)
+    }
+
+    private func load(_ name: SourceName) -> StoredDocument? {
+        do throws(StoredDocumentFault) {
+            return try store.load(name)
+        } catch {
+            events(.storedCopyUnusable(name, error))
+            return nil
+        }
     }
 
     /// A stored copy goes through the same stages as a fetched document: the rules may have changed since.

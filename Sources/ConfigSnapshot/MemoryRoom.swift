@@ -8,8 +8,8 @@ public enum MemoryRoom {
     /// What everything else in the process may need meanwhile.
     private static let reserve = 32 << 20
 
-    /// What a document of `bytes` bytes takes at the most while it is decoded, merged and indexed.
-    public static func forDecoding(_ bytes: Int) -> Int { bytes.multipliedReportingOverflow(by: 8).partialValue }
+    /// What a document of `bytes` bytes (at most 1 GiB) takes at the most while it is decoded, merged and indexed.
+    public static func forDecoding(_ bytes: Int) -> Int { 8 * bytes }
 
     /// Whether `bytes` bytes could be taken now, by this process's limits and by those of its control group.
     public static func has(_ bytes: Int) -> Bool {
