@@ -23,7 +23,7 @@ enum EventRecords {
             JournalRecord(
                 .warning,
                 .lastGoodUsed,
-                "source \(revision.source) is served from its stored copy, revision \(revision.label), until it answers",
+                "source \(revision.source) starts from its stored copy, revision \(revision.label), until it answers",
                 [
                     ("AGENT_EVENT", "last_good_used"),
                     ("AGENT_SOURCE", revision.source.text),

@@ -94,5 +94,8 @@ struct CredentialTests {
         #expect(try parse(text, nil, mayBeMissing: true).sources.count == 1)
         #expect(try parse(text, "/nowhere", mayBeMissing: true).sources.count == 1)
         #expect(throws: ConfigurationErrors.self) { try parse(text, nil) }
+        // Where they were handed over, one that is missing is an error for everybody.
+        let scratch = try Scratch()
+        #expect(throws: ConfigurationErrors.self) { try parse(text, scratch.path, mayBeMissing: true) }
     }
 }

@@ -229,4 +229,19 @@ struct HostileClientTests {
         #expect(try client.answer().status == 400)
         #expect(client.isClosed())
     }
+
+    @Test("Whoever asks for another protocol is answered in this one, and the connection ends")
+    func upgrade() throws {
+        let running = try running { _ in }
+        let client = try Client(running.paths.configSocket)
+        try client.request("GET", "/v1/config/n", ["Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"])
+        let answer = try client.answer()
+        #expect(answer.text == "1")
+        #expect(answer.headers["connection"] == "close")
+        #expect(client.isClosed())
+        let tunnel = try Client(running.paths.configSocket)
+        try tunnel.request("CONNECT", "elsewhere:443")
+        #expect(try tunnel.answer().status >= 400)
+        #expect(tunnel.isClosed())
+    }
 }

@@ -210,4 +210,20 @@ struct StoreTests {
         try createDirectory(directory.path("state/documents/a"))
         #expect(throws: StoredDocumentFault.self) { try store.load(sourceName("a")) }
     }
+
+    @Test("Where no generation is reserved any more, the next ones are numbers that no run counts to")
+    func overrun() throws {
+        let directory = try TemporaryDirectory()
+        let store = Store(directory: directory.path("state")) { _ in }
+        #expect(store.open() == 0)
+        #expect(store.next(after: 0) == 1)
+        #expect(store.next(after: 1_023) == 1_024)
+        let beyond = store.next(after: 1_024)
+        #expect(beyond > 1_600_000_000_000)
+        #expect(store.next(after: beyond) == beyond + 1)
+        // The run after counts on from what was reserved, and meets none of them.
+        let later = Store(directory: directory.path("state")) { _ in }
+        #expect(later.open() == 1_024)
+        #expect(later.next(after: 1_024) == 1_025)
+    }
 }

@@ -70,4 +70,30 @@ struct FileSourceTests {
         }
         try agent.waitForLevel("healthy")
     }
+
+    @Test(
+        "A reload that cannot read a file to its end is refused in time, and the next one is not held up",
+        .enabled(if: geteuid() == 0 || Workspace.isContinuousIntegration)
+    )
+    func hangingReload() throws {
+        let files = try TemporaryDirectory()
+        let secret = try files.write("secret", "s3cret")
+        let origin = try HeldOrigin { .document(document(1), to: $0) }
+        func settings(_ header: String, poll: String) -> AgentSettings {
+            let source = SourceSettings(url: origin.url("/a.json"), poll: poll, more: ["headers: {X-Key: \(header)}"])
+            return AgentSettings(sources: ["app": source])
+        }
+        let agent = try AgentProcess.ready(settings("plain", poll: "1s"))
+        let blocker = try Program(["python3", "-c", Self.blocker, secret])
+        defer { blocker.stop(signal: SIGKILL) }
+        try waitUntil("the file is blocked") { blocker.standardOutput.contains("blocked") }
+        let path = agent.directory.path
+        try agent.directory.write("agent.yaml", settings("{file: \(secret)}", poll: "1s").yaml(in: path))
+        let refused = try agent.control("reload", "--wait")
+        #expect(refused.code == 1)
+        #expect(refused.standardError.contains("could not be read within 20 s"))
+        #expect(try agent.value("version").line == "1")
+        try agent.directory.write("agent.yaml", settings("plain", poll: "2s").yaml(in: path))
+        #expect(try agent.control("reload", "--wait").code == 0)
+    }
 }

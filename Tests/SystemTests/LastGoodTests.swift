@@ -39,7 +39,7 @@ struct LastGoodTests {
         #expect(status.standardOutput.contains("HTTP status 503"))
         #expect(try agent.status()["sources"]["app"]["state"].string == "last_good")
         #expect(try agent.status()["generation"].int ?? 0 > generation)
-        #expect(agent.log.contains("source app is served from its stored copy"))
+        #expect(agent.log.contains("source app starts from its stored copy"))
 
         origin.answer { .document(document(2), to: $0) }
         try agent.waitForValue("version", "2")
