@@ -15,7 +15,7 @@ PROGRAMS := agentd agentctl sample-origin
 VENV := .build/venv
 LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
-	libyaml-dev zlib1g-dev python3
+	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
 TEST_PACKAGES := nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base
 BENCH_PACKAGES := nginx-light nghttp2-client binutils

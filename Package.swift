@@ -20,6 +20,13 @@ let package = Package(
         .executable(name: "agentd", targets: ["agentd"]),
         .executable(name: "agentctl", targets: ["agentctl"]),
     ],
+    traits: [
+        .trait(
+            name: "ContentionAccounting",
+            description: "Locks count and time their own contention. Without it they only lock."
+        ),
+        .default(enabledTraits: ["ContentionAccounting"]),
+    ],
     dependencies: [
         // The command lines of agentd and agentctl.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),

@@ -3,11 +3,19 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if __has_include(<sys/sdt.h>)
+#include <sys/sdt.h>
+#else
+#define DTRACE_PROBE1(provider, name, a) ((void)(a))
+#define DTRACE_PROBE4(provider, name, a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
+#define DTRACE_PROBE5(provider, name, a, b, c, d, e) ((void)(a), (void)(b), (void)(c), (void)(d), (void)(e))
+#endif
 
 uint64_t cll_now_ns(void) {
     struct timespec t;
@@ -15,7 +23,7 @@ uint64_t cll_now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-bool cll_futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+cll_wait_end cll_futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
     struct timespec t = {
         .tv_sec = (time_t)(deadline_ns / 1000000000u),
         .tv_nsec = (long)(deadline_ns % 1000000000u),
@@ -23,7 +31,8 @@ bool cll_futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_n
     // WAIT_BITSET takes an absolute CLOCK_MONOTONIC time; plain WAIT would take a relative one and drift.
     long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, deadline_ns ? &t : NULL, NULL,
                      FUTEX_BITSET_MATCH_ANY);
-    return !(r == -1 && errno == ETIMEDOUT);
+    if (r == 0) return cll_woken;
+    return errno == ETIMEDOUT ? cll_deadline_passed : cll_look_again;
 }
 
 int cll_futex_wake(const uint32_t *word, int count) {
@@ -41,3 +50,40 @@ void cll_set_thread_name(const char *name) {
     strncpy(kept, name, sizeof kept - 1);
     pthread_setname_np(pthread_self(), kept);
 }
+
+bool cll_barrier_everywhere_register(void) {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool cll_barrier_everywhere(void) { return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0; }
+
+_Thread_local struct cll_thread cll_this_thread __attribute__((aligned(64)));
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_key_made = PTHREAD_ONCE_INIT;
+static bool has_exit_key;
+
+static void call_at_exit(void *at_exit) { ((void (*)(void))at_exit)(); }
+
+static void make_exit_key(void) { has_exit_key = pthread_key_create(&exit_key, call_at_exit) == 0; }
+
+void cll_at_thread_exit(void (*at_exit)(void)) {
+    pthread_once(&exit_key_made, make_exit_key);
+    // Without a key the thread's slots stay taken until their object goes: they cost memory, nothing else.
+    if (has_exit_key) pthread_setspecific(exit_key, (void *)at_exit);
+}
+
+struct cll_held_locks *cll_held_locks_of_this_thread(void) {
+    static _Thread_local struct cll_held_locks held;
+    return &held;
+}
+
+void cll_probe_wait_begin(const char *name, uintptr_t waiter, uintptr_t holder, uint32_t waiters) {
+    DTRACE_PROBE4(lockladder, wait_begin, name, waiter, holder, waiters);
+}
+
+void cll_probe_wait_end(const char *name, uintptr_t waiter, uintptr_t holder, uint64_t wait_ns, uint64_t wake_ns) {
+    DTRACE_PROBE5(lockladder, wait_end, name, waiter, holder, wait_ns, wake_ns);
+}
+
+void cll_probe_wake(const char *name) { DTRACE_PROBE1(lockladder, wake, name); }

@@ -36,7 +36,7 @@ public final class WakeSignal: @unchecked Sendable {
             // Acquiring: pairs with the release in `raise`.
             if unsafe word.pointee.exchange(0, ordering: .acquiring) == 1 { return true }
             let address = unsafe UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self)
-            guard unsafe cll_futex_wait(address, 0, limit) else {
+            if unsafe cll_futex_wait(address, 0, limit) == cll_deadline_passed {
                 return unsafe word.pointee.exchange(0, ordering: .acquiring) == 1
             }
         }

@@ -80,6 +80,7 @@ struct CatalogTests {
         let contention = ContentionRecord(
             lock: "a",
             kind: .mutex,
+            mode: .exclusive,
             waiter: .none,
             waiterFunction: "wait()",
             holder: .none,
@@ -88,6 +89,7 @@ struct CatalogTests {
             wakeNanoseconds: 1,
             waiters: 1,
             threadID: 1,
+            contended: 3,
             endedAt: .now
         )
         var reporter = LockReporter()

@@ -9,6 +9,7 @@ struct ContentionTests {
         ContentionRecord(
             lock: lock,
             kind: .mutex,
+            mode: .exclusive,
             waiter: CallSite(fileID: "Module/Waiter.swift", line: 12),
             waiterFunction: "wait()",
             holder: CallSite(fileID: "Module/Holder.swift", line: 34),
@@ -17,6 +18,7 @@ struct ContentionTests {
             wakeNanoseconds: 2_999,
             waiters: 3,
             threadID: 77,
+            contended: 3,
             endedAt: .now
         )
     }

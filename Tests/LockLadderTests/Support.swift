@@ -180,7 +180,7 @@ enum Kernel {
     }
 
     /// Whether a thread sleeps in front of a taken mutex.
-    static func sleepsForMutex(_ threadID: UInt32) -> Bool { futexSleep(of: threadID)?.expected == 2 }
+    static func sleepsForMutex(_ threadID: UInt32) -> Bool { futexSleep(of: threadID)?.expected == 1 }
 
     /// Whether a thread sleeps in `WakeSignal.wait`.
     static func sleepsForSignal(_ threadID: UInt32) -> Bool { futexSleep(of: threadID)?.expected == 0 }

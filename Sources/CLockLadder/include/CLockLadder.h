@@ -1,14 +1,23 @@
 // What the ladder needs from the kernel and the processor and Swift cannot name.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 uint64_t cll_now_ns(void);
 
+/// How a sleep on a futex ended.
+typedef enum : int32_t {
+    /// Another thread woke this one.
+    cll_woken = 0,
+    /// The word was another one already, or a signal came: look again.
+    cll_look_again = 1,
+    cll_deadline_passed = 2,
+} cll_wait_end;
+
 /// Sleeps while `*word == expected`, until woken or until `deadline_ns` on CLOCK_MONOTONIC (0: no deadline).
-/// Returns false only when the deadline passed. Wakes up spuriously: the caller looks again.
-bool cll_futex_wait(const uint32_t *_Nonnull word, uint32_t expected, uint64_t deadline_ns);
+cll_wait_end cll_futex_wait(const uint32_t *_Nonnull word, uint32_t expected, uint64_t deadline_ns);
 
 /// Wakes at most `count` sleepers on `word`; returns how many it woke.
 int cll_futex_wake(const uint32_t *_Nonnull word, int count);
@@ -19,6 +28,17 @@ uint32_t cll_thread_id(void);
 /// Names this thread for `ps -L`, gdb and the journal: at most 15 bytes are kept.
 void cll_set_thread_name(const char *_Nonnull name);
 
+/// Asks the kernel once for the right to use `cll_barrier_everywhere`. False where it is refused (seccomp, an old
+/// kernel): then whoever relies on it takes the slower path.
+bool cll_barrier_everywhere_register(void);
+
+/// Makes every running thread of this process pass a full memory barrier, so that a store of theirs that comes before
+/// in program order is seen afterwards. False when the kernel refused: then nothing is promised.
+bool cll_barrier_everywhere(void);
+
+/// Keeps the compiler, not the processor, from moving memory accesses across.
+static inline __attribute__((always_inline)) void cll_compiler_barrier(void) { __asm__ __volatile__("" ::: "memory"); }
+
 /// Hint that this is a spin loop.
 static inline __attribute__((always_inline)) void cll_pause(void) {
 #if defined(__x86_64__)
@@ -27,3 +47,69 @@ static inline __attribute__((always_inline)) void cll_pause(void) {
     __asm__ __volatile__("yield");
 #endif
 }
+
+// Implicit readers: what a thread keeps for each of the first few cells and locks that it reads without a handle.
+
+/// How many objects of a process can have an entry in each thread; entry 0 stays unused.
+enum { CLL_ENTRIES = 32 };
+
+struct cll_entry {
+    /// What the thread protects there: an address, or 0.
+    uintptr_t held;
+    /// How many reads of this object are open on the thread, one inside the other.
+    uintptr_t depth;
+    /// The slot in which others see it; NULL before the first read.
+    void *_Nullable slot;
+};
+
+struct cll_thread {
+    struct cll_entry entries[CLL_ENTRIES];
+    struct cll_thread *_Nullable next;
+    struct cll_thread *_Nullable previous;
+    /// Whether this thread is in the list of those with entries.
+    bool listed;
+};
+
+// initial-exec: an access is one instruction instead of a call.
+extern _Thread_local struct cll_thread cll_this_thread __attribute__((tls_model("initial-exec")));
+
+static inline __attribute__((always_inline)) struct cll_thread *_Nonnull cll_current_thread(void) {
+    return &cll_this_thread;
+}
+
+static inline __attribute__((always_inline)) struct cll_entry *_Nonnull cll_entry_at(uintptr_t index) {
+    return &cll_this_thread.entries[index];
+}
+
+/// Has `at_exit` called on this thread when it ends.
+void cll_at_thread_exit(void (*_Nonnull at_exit)(void));
+
+// Locks held by this thread, for the check of lock order in debug builds.
+
+enum { CLL_HELD = 24 };
+
+struct cll_held {
+    uintptr_t lock;
+    uintptr_t name;
+    uintptr_t site;
+};
+
+struct cll_held_locks {
+    uint32_t count;
+    struct cll_held locks[CLL_HELD];
+};
+
+struct cll_held_locks *_Nonnull cll_held_locks_of_this_thread(void);
+
+// Static probes (USDT) on the contended path, for bpftrace, perf and gdb: provider `lockladder`. Without <sys/sdt.h>
+// at build time they are empty.
+
+/// A thread is about to sleep for the lock `name`.
+void cll_probe_wait_begin(const char *_Nonnull name, uintptr_t waiter, uintptr_t holder, uint32_t waiters);
+
+/// It has the lock.
+void cll_probe_wait_end(const char *_Nonnull name, uintptr_t waiter, uintptr_t holder, uint64_t wait_ns,
+                        uint64_t wake_ns);
+
+/// A release is about to wake a sleeper.
+void cll_probe_wake(const char *_Nonnull name);

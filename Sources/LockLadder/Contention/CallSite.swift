@@ -9,7 +9,7 @@ public struct CallSite: Sendable, Hashable {
     @inlinable
     @inline(__always)
     public init(fileID: StaticString, line: UInt) {
-        unsafe word = UInt(bitPattern: fileID.utf8Start) & 0xFFFF_FFFF_FFFF | min(line, 0xFFFF) << 48
+        unsafe word = UInt(bitPattern: fileID.utf8Start) | min(line, 0xFFFF) << 48
     }
 
     @inlinable

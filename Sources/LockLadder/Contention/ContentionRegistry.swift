@@ -16,18 +16,25 @@ public final class ContentionRegistry: Sendable {
         init(_ lockWaited: @escaping @Sendable (ContentionRecord) -> Void) { self.lockWaited = lockWaited }
     }
 
-    private init() {
-        // The registry's own lock is made unregistered (there is no registry yet) and then entered by hand.
-        let own = LockProbe(name: "contention.registry", kind: .mutex)
-        probes = Mutex([own], probe: own, registry: nil)
+    // The registry's own lock is made without a registry: there is none yet.
+    private init() { probes = Mutex("contention.registry", [], registry: nil) }
+
+    func enter(_ probe: LockProbe) {
+        guard Accounting.isCompiledIn else { return }
+        probes.withLock { $0.append(probe) }
     }
 
-    func enter(_ probe: LockProbe) { probes.withLock { $0.append(probe) } }
+    func leave(_ probe: LockProbe) {
+        guard Accounting.isCompiledIn else { return }
+        let gone = probes.withLock { probes in
+            probes.firstIndex { $0 === probe }.map { probes.swapRemove(at: $0) }
+        }
+        // Freed here, outside the lock.
+        _ = gone
+    }
 
-    func leave(_ probe: LockProbe) { probes.withLock { $0.removeAll { $0 === probe } } }
-
-    /// The probes of all locks that exist now.
-    public var all: [LockProbe] { probes.withLock { $0 } }
+    /// The probes of all locks that exist now; none where accounting is not compiled in.
+    public var all: [LockProbe] { [probes.probe] + probes.withLock { $0 } }
 
     /// Installs what is called after each acquisition for which a thread slept. May be called once; later calls
     /// change nothing and return `false`.
@@ -54,5 +61,13 @@ public final class ContentionRegistry: Sendable {
         guard let address = unsafe UnsafeRawPointer(bitPattern: observer.load(ordering: .acquiring)) else { return }
         // SAFETY: an installed observer is retained for good.
         unsafe Unmanaged<Observer>.fromOpaque(address).takeUnretainedValue().lockWaited(record)
+    }
+}
+
+extension Array {
+    /// Removes an element without moving those behind it: the last one takes its place.
+    fileprivate mutating func swapRemove(at index: Int) -> Element {
+        swapAt(index, count - 1)
+        return removeLast()
     }
 }

@@ -1,0 +1,211 @@
+internal import CLockLadder
+internal import Synchronization
+
+/// What a lock counts at each acquisition. It lies in the lock's own line of memory, which whoever takes the lock has
+/// at hand anyway, so that counting costs next to nothing.
+protocol LockMeter: AnyObject, Sendable {
+    var acquisitions: UInt64 { get }
+    /// Who took the lock last, as far as it can be told.
+    var lastHolder: CallSite { get }
+}
+
+/// The running figures of one lock. Anybody may read them at any time without stopping anybody: figures of one reading
+/// may be a moment apart.
+public final class LockProbe: Sendable {
+    public let name: StaticString
+    public let kind: LockKind
+    /// One in so many acquisitions of a mutex has its hold timed.
+    @inlinable public static var samplePeriod: UInt64 { 1_024 }
+
+    /// Holds the lock's memory: it stays as long as somebody looks at the figures.
+    private let meter: any LockMeter
+
+    // All relaxed: statistics, by which nothing else is ordered. Only contended acquisitions come here.
+    private let contended = Atomic<UInt64>(0)
+    private let spun = Atomic<UInt64>(0)
+    private let parks = Atomic<UInt64>(0)
+    private let waitTotal = Atomic<UInt64>(0)
+    private let waitMax = Atomic<UInt64>(0)
+    private let waitMaxSite = Atomic<UInt>(0)
+    private let wakeTotal = Atomic<UInt64>(0)
+    private let wakeMax = Atomic<UInt64>(0)
+    private let holdMax = Atomic<UInt64>(0)
+    private let holdMaxSite = Atomic<UInt>(0)
+    private let holdSamples = Atomic<UInt64>(0)
+    private let holdSampled = Atomic<UInt64>(0)
+    private let waitersMax = Atomic<UInt32>(0)
+    private let waiting = Atomic<UInt32>(0)
+    private let waitingSince = Atomic<UInt64>(0)
+    private let waitingSite = Atomic<UInt>(0)
+    public let waits = WaitHistogram()
+    // SAFETY: touched by the lock's exclusive holder only.
+    private nonisolated(unsafe) var kept: ContentionRecord?
+
+    init(name: StaticString, kind: LockKind, meter: any LockMeter) {
+        self.name = name
+        self.kind = kind
+        self.meter = meter
+    }
+
+    /// An acquisition that was contended but got by spinning.
+    func noteSpun() {
+        guard Accounting.isCompiledIn else { return }
+        contended.add(1, ordering: .relaxed)
+        spun.add(1, ordering: .relaxed)
+    }
+
+    /// A thread's wait, from its first sleep on.
+    struct Wait {
+        var mode: LockMode
+        var waiter: CallSite
+        var function: StaticString
+        var holder: CallSite
+        var began: UInt64
+        var waiters: UInt32 = 1
+        var parks: UInt64 = 0
+    }
+
+    /// The thread is about to sleep. To be ended by ``end(_:releasedAt:)`` or ``abandon(_:)``.
+    func beginWait(_ mode: LockMode, at site: CallSite, in function: StaticString, heldBy holder: CallSite) -> Wait {
+        var wait = Wait(mode: mode, waiter: site, function: function, holder: holder, began: 0)
+        guard Accounting.isCompiledIn else { return wait }
+        wait.began = cll_now_ns()
+        wait.waiters = waiting.add(1, ordering: .relaxed).newValue
+        if wait.waiters == 1 {
+            waitingSince.store(wait.began, ordering: .relaxed)
+            waitingSite.store(site.word, ordering: .relaxed)
+        }
+        waitersMax.max(wait.waiters, ordering: .relaxed)
+        unsafe cll_probe_wait_begin(name.cString, site.word, holder.word, wait.waiters)
+        return wait
+    }
+
+    /// The thread no longer sleeps, and not because it has the lock: it was granted before the first sleep, or the
+    /// thread gave up.
+    func abandon(_ wait: Wait) {
+        guard Accounting.isCompiledIn else { return }
+        leave(wait, at: cll_now_ns())
+    }
+
+    private func leave(_ wait: Wait, at now: UInt64) {
+        guard waiting.subtract(1, ordering: .relaxed).newValue > 0 else { return }
+        // Whoever is left has been waiting for less long than this one, if this was the first: told from now on, which
+        // is too little rather than too much.
+        if waitingSince.load(ordering: .relaxed) == wait.began { waitingSince.store(now, ordering: .relaxed) }
+    }
+
+    /// The thread has what it waited for.
+    ///
+    /// - Parameter releasedAt: when the last holder let go, as far as known.
+    func end(_ wait: Wait, releasedAt: UInt64) -> ContentionRecord? {
+        guard Accounting.isCompiledIn else { return nil }
+        let now = cll_now_ns()
+        leave(wait, at: now)
+        let released = min(max(releasedAt, wait.began), now)
+        let waited = now - wait.began
+        let woken = now - released
+        let count = contended.add(1, ordering: .relaxed).newValue
+        parks.add(wait.parks, ordering: .relaxed)
+        waitTotal.add(waited, ordering: .relaxed)
+        if waitMax.max(waited, ordering: .relaxed).oldValue < waited {
+            waitMaxSite.store(wait.waiter.word, ordering: .relaxed)
+        }
+        wakeTotal.add(woken, ordering: .relaxed)
+        wakeMax.max(woken, ordering: .relaxed)
+        waits.record(nanoseconds: waited)
+        unsafe cll_probe_wait_end(name.cString, wait.waiter.word, wait.holder.word, waited, woken)
+        return ContentionRecord(
+            lock: name,
+            kind: kind,
+            mode: wait.mode,
+            waiter: wait.waiter,
+            waiterFunction: wait.function,
+            holder: wait.holder,
+            waitNanoseconds: waited,
+            holdNanoseconds: released - wait.began,
+            wakeNanoseconds: woken,
+            waiters: wait.waiters,
+            threadID: cll_thread_id(),
+            contended: count,
+            endedAt: MonotonicTime(nanoseconds: now)
+        )
+    }
+
+    /// Leaves the record of the wait that has just ended with the lock, to be told at its release. Under the lock only.
+    ///
+    /// A writer may have waited for another writer and then for readers: told as one wait.
+    func keep(_ record: ContentionRecord) {
+        var record = record
+        if let first = unsafe kept {
+            record.waitNanoseconds += first.waitNanoseconds
+            record.holdNanoseconds += first.holdNanoseconds
+            record.wakeNanoseconds += first.wakeNanoseconds
+        }
+        unsafe kept = record
+    }
+
+    var hasKept: Bool { unsafe kept != nil }
+
+    /// Takes that record out again. Under the lock only.
+    func takeKept() -> ContentionRecord? { unsafe kept.take() }
+
+    /// A hold that somebody slept for.
+    func noteHold(_ nanoseconds: UInt64, at site: CallSite) {
+        guard Accounting.isCompiledIn else { return }
+        if holdMax.max(nanoseconds, ordering: .relaxed).oldValue < nanoseconds {
+            holdMaxSite.store(site.word, ordering: .relaxed)
+        }
+    }
+
+    /// A hold that was timed because its turn had come.
+    func noteSample(_ nanoseconds: UInt64, at site: CallSite) {
+        guard Accounting.isCompiledIn else { return }
+        holdSamples.add(1, ordering: .relaxed)
+        holdSampled.add(nanoseconds, ordering: .relaxed)
+        noteHold(nanoseconds, at: site)
+    }
+
+    /// The figures as they stand.
+    public var statistics: LockStatistics {
+        var figures = LockStatistics()
+        figures.acquisitions = meter.acquisitions
+        figures.contended = contended.load(ordering: .relaxed)
+        figures.spun = spun.load(ordering: .relaxed)
+        figures.parks = parks.load(ordering: .relaxed)
+        figures.waitTotalNanoseconds = waitTotal.load(ordering: .relaxed)
+        figures.waitMaxNanoseconds = waitMax.load(ordering: .relaxed)
+        figures.waitMaxSite = CallSite(word: waitMaxSite.load(ordering: .relaxed))
+        figures.wakeTotalNanoseconds = wakeTotal.load(ordering: .relaxed)
+        figures.wakeMaxNanoseconds = wakeMax.load(ordering: .relaxed)
+        figures.holdMaxNanoseconds = holdMax.load(ordering: .relaxed)
+        figures.holdMaxSite = CallSite(word: holdMaxSite.load(ordering: .relaxed))
+        figures.holdSamples = holdSamples.load(ordering: .relaxed)
+        figures.holdSampledNanoseconds = holdSampled.load(ordering: .relaxed)
+        figures.waitersMax = waitersMax.load(ordering: .relaxed)
+        figures.lastHolderSite = meter.lastHolder
+        figures.waiting = waiting.load(ordering: .relaxed)
+        if figures.waiting > 0 {
+            let since = MonotonicTime(nanoseconds: waitingSince.load(ordering: .relaxed))
+            figures.waitingNanoseconds = MonotonicTime.now.nanoseconds(since: since)
+            figures.waitingSite = CallSite(word: waitingSite.load(ordering: .relaxed))
+        }
+        return figures
+    }
+}
+
+extension StaticString {
+    /// As C reads it. The name of a lock is a literal, which ends in a NUL.
+    var cString: UnsafePointer<CChar> {
+        // SAFETY: every `StaticString` of several characters is stored as UTF-8 bytes with a NUL behind them; a single
+        // scalar is not, and has no address.
+        guard hasPointerRepresentation else { return unsafe Self.unnamed }
+        return unsafe UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
+    }
+
+    // SAFETY: never written, never freed.
+    private nonisolated(unsafe) static let unnamed: UnsafePointer<CChar> = {
+        let start = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
+        unsafe start.initialize(to: 0)
+        return unsafe UnsafePointer(start)
+    }()
+}

@@ -1,0 +1,299 @@
+public import CLockLadder
+public import Synchronization
+
+/// A mutex without its value.
+///
+/// Asymmetric: to lock is one compare-and-exchange; to unlock is a plain store and a look at `waiters`, without a
+/// barrier of the processor between them. The store may then become visible after the look, and a waiter that came in
+/// between would be missed. So the waiter, before it sleeps, has every running thread of the process pass a barrier
+/// (``BarrierEverywhere``): afterwards either the release is visible to the waiter, or whoever releases sees the
+/// waiter. The costly part is with the thread that sleeps anyway.
+///
+/// `waking` keeps releases from a system call each while a woken thread is on its way: 0, nobody is; 1, somebody is
+/// being woken; 2, the same, and a release has relied on it meanwhile. A waker that found nobody asleep and then sees a
+/// 2 tries again: the one who relied on it may have missed a thread that has fallen asleep since. Tests/ModelTests
+/// searches the protocol exhaustively, with store buffers.
+///
+/// Where the kernel refuses that barrier, `waiters` holds ``refused`` from the start: every release then takes the way
+/// out of line, and passes a barrier of its own.
+@usableFromInline
+struct MutexCore: ~Copyable {
+    @usableFromInline static var free: UInt32 { 0 }
+    @usableFromInline static var taken: UInt32 { 1 }
+    /// Added to `waiters` for good where there is no barrier.
+    private static let refused: UInt32 = 1 << 31
+    /// How long a waiter sleeps at a time when the barrier was refused to it although it was to be had before.
+    private static let unbarrieredSleep: UInt64 = 10_000_000
+
+    /// The futex word.
+    @usableFromInline let word = Atomic<UInt32>(0)
+    /// Threads that sleep or are about to.
+    @usableFromInline let waiters: Atomic<UInt32>
+    private let waking = Atomic<UInt32>(0)
+    /// The ``CallSite`` of the last holder.
+    @usableFromInline let holder = Atomic<UInt>(0)
+    @usableFromInline let acquisitions = Atomic<UInt64>(0)
+    /// When a holder last released a lock that had waiters: a hint for the one that is woken.
+    private let releasedAt = Atomic<UInt64>(0)
+    /// When the hold that is timed as a sample began; 0 for none.
+    private let sampleBegan = Atomic<UInt64>(0)
+
+    init() { waiters = Atomic(BarrierEverywhere.isAvailable ? 0 : Self.refused) }
+
+    /// - Returns: whether there is something to tell at the end of this hold.
+    @inlinable
+    @inline(__always)
+    func lock(_ site: CallSite, in function: StaticString, _ probe: LockProbe) -> Bool {
+        var isSpecial = false
+        // Acquiring: what the last holder wrote is seen. On failure nothing is read.
+        let attempt = word.compareExchange(
+            expected: Self.free,
+            desired: Self.taken,
+            successOrdering: .acquiring,
+            failureOrdering: .relaxed
+        )
+        if !attempt.exchanged { isSpecial = lockContended(site, in: function, probe, until: 0) == .withRecord }
+        if Accounting.isCompiledIn {
+            // Relaxed: a hint, and a count that only the holder writes: a load and a store are enough for it.
+            holder.store(site.word, ordering: .relaxed)
+            let count = acquisitions.load(ordering: .relaxed) &+ 1
+            acquisitions.store(count, ordering: .relaxed)
+            if count % LockProbe.samplePeriod == 0 {
+                beginSample()
+                isSpecial = true
+            }
+        }
+        return isSpecial
+    }
+
+    /// The same with a deadline on the monotonic clock.
+    ///
+    /// - Returns: `nil` when it passed first.
+    func lock(_ site: CallSite, in function: StaticString, _ probe: LockProbe, until deadline: UInt64) -> Bool? {
+        let outcome = spin(rounds: 1) ? .taken : lockContended(site, in: function, probe, until: deadline)
+        guard outcome != .late else { return nil }
+        holder.store(site.word, ordering: .relaxed)
+        acquisitions.wrappingAdd(1, ordering: .relaxed)
+        return outcome == .withRecord
+    }
+
+    @inlinable
+    @inline(__always)
+    func unlock(_ probe: LockProbe, _ isSpecial: Bool) {
+        // Relaxed: this look only lets a release that is seen by waiters be timed before it happens.
+        if isSpecial || waiters.load(ordering: .relaxed) != 0 { return unlockSlowly(probe) }
+        // Releasing: the next holder sees what this one wrote.
+        word.store(Self.free, ordering: .releasing)
+        // The look below comes after the store in program order; the rest is the waiters' barrier.
+        cll_compiler_barrier()
+        // Relaxed: see the type.
+        if waiters.load(ordering: .relaxed) != 0 { wake() }
+    }
+
+    @usableFromInline
+    @inline(never)
+    func beginSample() { sampleBegan.store(cll_now_ns(), ordering: .relaxed) }
+
+    /// How a contended acquisition ended.
+    @usableFromInline
+    enum Outcome {
+        case taken
+        /// The thread slept, and the probe keeps a record of it.
+        case withRecord
+        /// The deadline passed first.
+        case late
+    }
+
+    @usableFromInline
+    @inline(never)
+    func lockContended(
+        _ site: CallSite,
+        in function: StaticString,
+        _ probe: LockProbe,
+        until deadline: UInt64
+    ) -> Outcome {
+        // Relaxed: whoever held it a moment ago is the best that can be told.
+        let heldBy = CallSite(word: holder.load(ordering: .relaxed))
+        if spin(rounds: 5) {
+            probe.noteSpun()
+            return .taken
+        }
+        var wait = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
+        guard let hold = park(&wait, until: deadline) else {
+            probe.abandon(wait)
+            return .late
+        }
+        guard wait.parks > 0 else {
+            // Released between the last turn of the spinning and here.
+            probe.abandon(wait)
+            probe.noteSpun()
+            return .taken
+        }
+        guard Accounting.isCompiledIn else { return .taken }
+        // Relaxed: hints.
+        let released = releasedAt.load(ordering: .relaxed)
+        // Several may have held the lock during this wait, one after the other. Only when nobody has taken it since,
+        // the time was one hold; `holder` still names it.
+        if released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number {
+            probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
+        }
+        if let record = probe.end(wait, releasedAt: released) { probe.keep(record) }
+        return .withRecord
+    }
+
+    private func spin(rounds: Int) -> Bool {
+        for _ in 0..<rounds {
+            for _ in 0..<30 { cll_pause() }
+            // Relaxed: only worth a try when it is free.
+            guard word.load(ordering: .relaxed) == Self.free else { continue }
+            // Acquiring: as in the fast path.
+            let attempt = word.compareExchange(
+                expected: Self.free,
+                desired: Self.taken,
+                successOrdering: .acquiring,
+                failureOrdering: .relaxed
+            )
+            if attempt.exchanged { return true }
+        }
+        return false
+    }
+
+    /// Sleeps until the lock is this thread's.
+    ///
+    /// - Parameter deadline: 0 for none: a mutex is held for short sections only, and its holder cannot vanish.
+    /// - Returns: which hold the thread slept for last, by the number of its acquisition, and since when; `nil` when
+    ///   the deadline passed first.
+    private func park(_ wait: inout LockProbe.Wait, until deadline: UInt64) -> (number: UInt64, since: UInt64)? {
+        var hold = (number: acquisitions.load(ordering: .relaxed), since: wait.began)
+        // Sequentially consistent: before the barrier, so that a release after it sees this waiter.
+        waiters.add(1, ordering: .sequentiallyConsistent)
+        let isBarriered = passBarrier()
+        // Sequentially consistent: acquires the lock, and comes after the barrier and after `waking` was cleared.
+        while word.exchange(Self.taken, ordering: .sequentiallyConsistent) != Self.free {
+            if Accounting.isCompiledIn {
+                let number = acquisitions.load(ordering: .relaxed)
+                if number != hold.number { hold = (number, cll_now_ns()) }
+            }
+            wait.parks += 1
+            let limit = isBarriered ? deadline : cll_now_ns() + Self.unbarrieredSleep
+            let end = sleep(until: limit)
+            if end == cll_deadline_passed, deadline != 0, cll_now_ns() >= deadline {
+                // Not woken, so no wake-up is lost with this thread.
+                waiters.subtract(1, ordering: .relaxed)
+                return nil
+            }
+            guard end == cll_woken else { continue }
+            // Sequentially consistent: releases from here on wake somebody again, and this thread looks at the lock
+            // only afterwards.
+            _ = waking.exchange(0, ordering: .sequentiallyConsistent)
+            if spin(rounds: 2) { break }
+        }
+        // Relaxed: under the lock; a release that still counts this thread makes one call too many.
+        waiters.subtract(1, ordering: .relaxed)
+        return hold
+    }
+
+    private func sleep(until deadline: UInt64) -> cll_wait_end {
+        unsafe withUnsafePointer(to: word) { word in
+            let address = unsafe UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self)
+            return unsafe cll_futex_wait(address, Self.taken, deadline)
+        }
+    }
+
+    /// - Returns: `false` when the barrier is refused although it was not at first: then releases that are under way may
+    ///   miss this waiter, and it must not sleep for long.
+    private func passBarrier() -> Bool {
+        if waiters.load(ordering: .relaxed) >= Self.refused { return true }
+        if BarrierEverywhere.pass() { return true }
+        // Sequentially consistent: the releases that follow take the way with a barrier of their own.
+        waiters.bitwiseOr(Self.refused, ordering: .sequentiallyConsistent)
+        return false
+    }
+
+    @usableFromInline
+    @inline(never)
+    func unlockSlowly(_ probe: LockProbe) {
+        var record: ContentionRecord?
+        if Accounting.isCompiledIn {
+            let now = cll_now_ns()
+            record = probe.takeKept()
+            if let record {
+                probe.noteHold(MonotonicTime(nanoseconds: now).nanoseconds(since: record.endedAt), at: record.waiter)
+            }
+            let began = sampleBegan.load(ordering: .relaxed)
+            if began != 0 {
+                sampleBegan.store(0, ordering: .relaxed)
+                probe.noteSample(now - began, at: CallSite(word: holder.load(ordering: .relaxed)))
+            }
+            releasedAt.store(now, ordering: .relaxed)
+        }
+        // Releasing: as in `unlock`.
+        word.store(Self.free, ordering: .releasing)
+        wake()
+        if let record { ContentionRegistry.shared.report(record) }
+    }
+
+    /// Wakes one sleeper, unless one is on its way already. To be called after the release.
+    @usableFromInline
+    @inline(never)
+    func wake() {
+        // The release comes before the looks at `waiters` and `waking`, for every thread alike.
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        guard waiters.load(ordering: .relaxed) & ~Self.refused != 0, claimWaking() else { return }
+        while wakeOne() == 0 {
+            // Nobody slept. Sequentially consistent: a release after this wakes for itself.
+            let calm = waking.compareExchange(expected: 1, desired: 0, ordering: .sequentiallyConsistent)
+            guard !calm.exchanged, calm.original == 2 else { return }
+            // Somebody relied on this waking: each turn of this loop needs another release.
+            let again = waking.compareExchange(expected: 2, desired: 1, ordering: .sequentiallyConsistent)
+            guard again.exchanged else { return }
+        }
+    }
+
+    /// - Returns: whether it falls to this thread to wake somebody.
+    private func claimWaking() -> Bool {
+        // Sequentially consistent, all: after the fence in `wake`, before the call that wakes.
+        var state = waking.load(ordering: .sequentiallyConsistent)
+        while state < 2 {
+            let step = waking.compareExchange(expected: state, desired: state + 1, ordering: .sequentiallyConsistent)
+            if step.exchanged { return state == 0 }
+            state = step.original
+        }
+        return false
+    }
+
+    private func wakeOne() -> Int32 {
+        unsafe withUnsafePointer(to: word) { word in
+            unsafe cll_futex_wake(UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self), 1)
+        }
+    }
+}
+
+/// Where a mutex lies: its core and, from the next line of memory on, its value, in one block that no other lock
+/// shares a line with. Stays until nobody looks at the lock's figures any more.
+@safe
+final class MutexMemory: LockMeter, @unchecked Sendable {
+    // SAFETY: `@unchecked Sendable`: immutable pointers; the core holds atomics, the value is the mutex's matter.
+    let core: UnsafeMutablePointer<MutexCore>
+    let value: UnsafeMutableRawPointer
+    private let block: UnsafeMutableRawPointer
+
+    init<Value: ~Copyable>(for type: Value.Type) {
+        let alignment = max(128, MemoryLayout<Value>.alignment)
+        let offset = max(64, MemoryLayout<Value>.alignment)
+        let size = (offset + MemoryLayout<Value>.size + 127) / 128 * 128
+        unsafe block = .allocate(byteCount: size, alignment: alignment)
+        unsafe core = block.bindMemory(to: MutexCore.self, capacity: 1)
+        unsafe core.initialize(to: MutexCore())
+        unsafe value = block + offset
+    }
+
+    deinit {
+        unsafe core.deinitialize(count: 1)
+        unsafe block.deallocate()
+    }
+
+    // Relaxed: figures.
+    var acquisitions: UInt64 { unsafe core.pointee.acquisitions.load(ordering: .relaxed) }
+    var lastHolder: CallSite { unsafe CallSite(word: core.pointee.holder.load(ordering: .relaxed)) }
+}

@@ -1,0 +1,51 @@
+/// A reader for an event loop: kept in an object, used by one thread, and safe to use inside its own reads.
+///
+/// A nested read sees the same object as the outer one, whatever is published meanwhile.
+@safe
+public final class LoopReader<Object: AnyObject & Sendable> {
+    // The state lies outside the object's own fields: there, each access would be checked for exclusivity at run time.
+    private let state: UnsafeMutablePointer<State>
+
+    private struct State: ~Copyable {
+        var reader: SnapshotReader<Object>
+        var depth = 0
+
+        mutating func enter() -> UInt {
+            if depth == 0 { reader.moveOn() }
+            depth += 1
+            return reader.protected
+        }
+    }
+
+    public init(_ cell: SnapshotCell<Object>) {
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: State(reader: cell.makeReader()))
+    }
+
+    deinit {
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
+    }
+
+    /// Lends out the newest object, or, inside another read of this reader, the object of that read.
+    public func withSnapshot<Value, Failure: Error>(
+        _ body: (borrowing Object) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let address = unsafe state.pointee.enter()
+        defer { unsafe state.pointee.depth -= 1 }
+        return try withBorrowed(address, body)
+    }
+
+    /// Moves on to the newest object, so that an older one can be freed. Does nothing inside a read.
+    public func refresh() {
+        guard unsafe state.pointee.depth == 0 else { return }
+        _ = unsafe state.pointee.enter()
+        unsafe state.pointee.depth -= 1
+    }
+
+    /// Lets go of the object used last. Does nothing inside a read.
+    public func park() {
+        guard unsafe state.pointee.depth == 0 else { return }
+        unsafe state.pointee.reader.park()
+    }
+}
