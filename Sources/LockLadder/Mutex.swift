@@ -52,9 +52,28 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         function: StaticString = #function,
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
-        let isSpecial = unsafe core.pointee.lock(CallSite(fileID: fileID, line: line), in: function, probe)
-        defer { unsafe core.pointee.unlock(probe, isSpecial) }
+        let site = CallSite(fileID: fileID, line: line)
+        #if DEBUG
+            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
+        #endif
+        let isSpecial = unsafe core.pointee.lock(site, in: function, probe)
+        #if DEBUG
+            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
+        #endif
+        defer {
+            #if DEBUG
+                LockOrder.released()
+            #endif
+            unsafe core.pointee.unlock(probe, isSpecial)
+        }
         return unsafe try body(&storage.pointee)
+    }
+
+    /// For what checks the order of locks itself.
+    borrowing func withUncheckedLock<Result>(_ body: (inout Value) -> Result) -> Result {
+        let isSpecial = unsafe core.pointee.lock(.none, in: #function, probe)
+        defer { unsafe core.pointee.unlock(probe, isSpecial) }
+        return unsafe body(&storage.pointee)
     }
 
     /// The figures of this lock.

@@ -90,10 +90,17 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         if depth > 0 { return unsafe try body(storage.pointee) }
         let slot = unsafe entry.pointee.slot.map { unsafe $0.assumingMemoryBound(to: ReadSlot.self) } ?? claimSlot()
         let site = CallSite(fileID: fileID, line: line)
+        #if DEBUG
+            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
+            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
+        #endif
         let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
         unsafe entry.pointee.depth = 1
         defer {
             unsafe entry.pointee.depth = 0
+            #if DEBUG
+                LockOrder.released()
+            #endif
             unsafe core.pointee.unlockShared(slot.pointee, isSpecial)
         }
         return unsafe try body(storage.pointee)
@@ -121,7 +128,7 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         refuseToWaitForItself(site)
         // Without a deadline it does not return `nil`.
         let isSpecial = lock(site, function, until: 0) ?? false
-        defer { unsafe core.pointee.unlockExclusively(probe, isSpecial) }
+        defer { unlock(isSpecial) }
         return unsafe try body(&storage.pointee)
     }
 
@@ -138,12 +145,15 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         guard let isSpecial = lock(site, function, until: max(deadline.nanoseconds, 1)) else {
             throw DeadlinePassed(lock: "\(probe.name)")
         }
-        defer { unsafe core.pointee.unlockExclusively(probe, isSpecial) }
+        defer { unlock(isSpecial) }
         return unsafe try body(&storage.pointee)
     }
 
     private func lock(_ site: CallSite, _ function: StaticString, until deadline: UInt64) -> Bool? {
-        unsafe core.pointee.lockExclusively(
+        #if DEBUG
+            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
+        #endif
+        let isSpecial = unsafe core.pointee.lockExclusively(
             slots,
             site,
             in: function,
@@ -151,6 +161,17 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
             patience: preference.patience,
             until: deadline
         )
+        #if DEBUG
+            if isSpecial != nil { unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site) }
+        #endif
+        return isSpecial
+    }
+
+    private func unlock(_ isSpecial: Bool) {
+        #if DEBUG
+            LockOrder.released()
+        #endif
+        unsafe core.pointee.unlockExclusively(probe, isSpecial)
     }
 
     private func refuseToWaitForItself(_ site: CallSite) {
@@ -196,8 +217,17 @@ public struct RWReader<Value: ~Copyable>: ~Copyable {
         _ body: (borrowing Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let site = CallSite(fileID: fileID, line: line)
+        #if DEBUG
+            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
+            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
+        #endif
         let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
-        defer { unsafe core.pointee.unlockShared(slot.pointee, isSpecial) }
+        defer {
+            #if DEBUG
+                LockOrder.released()
+            #endif
+            unsafe core.pointee.unlockShared(slot.pointee, isSpecial)
+        }
         return unsafe try body(storage.pointee)
     }
 }
