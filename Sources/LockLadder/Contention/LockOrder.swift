@@ -59,7 +59,9 @@ public enum LockOrder {
         for index in 0..<Int(count) {
             let other = unsafe entry(index, of: held).pointee
             if other.lock == lock {
-                fatalError("the lock \(name) is taken at \(site) on a thread that holds it since \(heldSite(of: other))")
+                fatalError(
+                    "the lock \(name) is taken at \(site) on a thread that holds it since \(heldSite(of: other))"
+                )
             }
             let step = Step(
                 held: unsafe String(cString: UnsafePointer<CChar>(bitPattern: other.name).unsafelyUnwrapped),

@@ -27,6 +27,7 @@ public final class LockProbe: Sendable {
     private let waitTotal = Atomic<UInt64>(0)
     private let waitMax = Atomic<UInt64>(0)
     private let waitMaxSite = Atomic<UInt>(0)
+    private let waitMaxHolder = Atomic<UInt>(0)
     private let wakeTotal = Atomic<UInt64>(0)
     private let wakeMax = Atomic<UInt64>(0)
     private let holdMax = Atomic<UInt64>(0)
@@ -109,6 +110,7 @@ public final class LockProbe: Sendable {
         waitTotal.add(waited, ordering: .relaxed)
         if waitMax.max(waited, ordering: .relaxed).oldValue < waited {
             waitMaxSite.store(wait.waiter.word, ordering: .relaxed)
+            waitMaxHolder.store(wait.holder.word, ordering: .relaxed)
         }
         wakeTotal.add(woken, ordering: .relaxed)
         wakeMax.max(woken, ordering: .relaxed)
@@ -175,6 +177,7 @@ public final class LockProbe: Sendable {
         figures.waitTotalNanoseconds = waitTotal.load(ordering: .relaxed)
         figures.waitMaxNanoseconds = waitMax.load(ordering: .relaxed)
         figures.waitMaxSite = CallSite(word: waitMaxSite.load(ordering: .relaxed))
+        figures.waitMaxHolderSite = CallSite(word: waitMaxHolder.load(ordering: .relaxed))
         figures.wakeTotalNanoseconds = wakeTotal.load(ordering: .relaxed)
         figures.wakeMaxNanoseconds = wakeMax.load(ordering: .relaxed)
         figures.holdMaxNanoseconds = holdMax.load(ordering: .relaxed)

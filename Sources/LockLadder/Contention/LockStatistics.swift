@@ -12,6 +12,8 @@ public struct LockStatistics: Sendable {
     public var waitMaxNanoseconds: UInt64 = 0
     /// Where the longest wait was.
     public var waitMaxSite = CallSite.none
+    /// Who held the lock when that wait began.
+    public var waitMaxHolderSite = CallSite.none
     /// The longest time from a release to the woken thread's running.
     public var wakeMaxNanoseconds: UInt64 = 0
     /// All those times together.

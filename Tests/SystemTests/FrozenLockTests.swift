@@ -1,0 +1,194 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A thread of a running agent is stopped while it holds a lock, as a debugger stops it, and so is one that waits for
+/// it: what the operator sees afterwards must agree with what was done, wherever he looks.
+@Suite("A lock that is held for long", .serialized, .enabled(if: mayBootContainers))
+struct FrozenLockTests {
+    /// What was done to the threads, by the watch of who did it.
+    private struct Deed {
+        /// From when the waiter was seen asleep until the holder went on.
+        var held: Double
+        /// From when the holder went on until the waiter was let go on, if that was stopped too.
+        var waiterStopped: Double
+        var waiter: Int
+    }
+
+    /// Stops `agent-worker-0` again and again until another thread sleeps for a mutex meanwhile; keeps it stopped for
+    /// `hold` seconds from then on; lets it go on. With `wait`, stops the waiter too, and for so much longer.
+    private static let freezer = """
+        import ctypes, json, os, socket, sys, threading, time
+        process, hold, wait = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace.argtypes = [ctypes.c_ulong, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        CONT, SEIZE, INTERRUPT, WALL = 7, 0x4206, 0x4207, 0x40000000
+        tasks = "/proc/%s/task/" % process
+
+        def ptrace(request, task):
+            assert libc.ptrace(request, task, None, None) == 0, (request, ctypes.get_errno())
+
+        def stop(task):
+            ptrace(INTERRUPT, task)
+            os.waitpid(task, WALL)
+
+        def sleeps_for_a_mutex(task):
+            # A futex of the ladder's (FUTEX_WAIT_BITSET, private), waiting for a word that says "taken".
+            try:
+                words = open(tasks + str(task) + "/syscall").read().split()
+            except OSError:
+                return False
+            return len(words) > 3 and words[0] in ("202", "98") and words[2] == "0x89" and words[3] == "0x1"
+
+        def load():
+            # What the workers answer takes locks; some of it all the time.
+            paths = ["/v1/locks", "/v1/status", "/metrics", "/v1/sources"]
+            while not over.is_set():
+                try:
+                    connection = socket.socket(socket.AF_UNIX)
+                    connection.connect("/run/agent/status.sock")
+                    connection.settimeout(30)
+                    for number in range(200):
+                        if over.is_set():
+                            return
+                        path = paths[number % len(paths)]
+                        connection.sendall(b"GET " + path.encode() + b" HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+                        answer = b""
+                        while b"\\r\\n\\r\\n" not in answer:
+                            part = connection.recv(65536)
+                            if not part:
+                                raise OSError("closed")
+                            answer += part
+                        head, body = answer.split(b"\\r\\n\\r\\n", 1)
+                        length = [int(line.split(b":")[1]) for line in head.split(b"\\r\\n")
+                                  if line.lower().startswith(b"content-length")][0]
+                        while len(body) < length:
+                            part = connection.recv(65536)
+                            if not part:
+                                raise OSError("closed")
+                            body += part
+                except OSError:
+                    time.sleep(0.01)
+
+        over = threading.Event()
+        loaders = [threading.Thread(target=load, daemon=True) for _ in range(6)]
+        for loader in loaders:
+            loader.start()
+        time.sleep(0.2)
+        names = {int(task): open(tasks + task + "/comm").read().strip() for task in os.listdir(tasks)}
+        holder = next(task for task, name in names.items() if name == "agent-worker-0")
+        ptrace(SEIZE, holder)
+        others = [task for task in names if task != holder]
+        end = time.monotonic() + 60
+        while True:
+            if time.monotonic() > end:
+                sys.exit("no thread ever waited for the one that was stopped")
+            stop(holder)
+            time.sleep(0.003)
+            found = [task for task in others if sleeps_for_a_mutex(task)]
+            if found:
+                began = time.monotonic()
+                time.sleep(0.02)
+                found = [task for task in found if sleeps_for_a_mutex(task)]
+                if found:
+                    break
+            ptrace(CONT, holder)
+            time.sleep(0.001)
+        waiter = found[0]
+        time.sleep(max(0, began + hold - time.monotonic()))
+        if wait:
+            ptrace(SEIZE, waiter)
+            stop(waiter)
+        released = time.monotonic()
+        ptrace(CONT, holder)
+        if wait:
+            time.sleep(wait)
+            ptrace(CONT, waiter)
+        resumed = time.monotonic()
+        over.set()
+        for loader in loaders:
+            loader.join(5)
+        print(json.dumps({"held": released - began, "waiterStopped": resumed - released if wait else 0,
+                          "waiter": waiter}))
+        """
+
+    private func freeze(_ host: Host, hold: Double, wait: Double) throws -> Deed {
+        try host.container.write("/root/freezer.py", Self.freezer)
+        let process = try host.container.property("MainPID", of: "agent")
+        let output = try host.container.shell(
+            "python3 /root/freezer.py \(process) \(hold) \(wait)",
+            timeout: .seconds(90)
+        )
+        try #require(output.code == 0, "\(output)")
+        let deed = try JSONValue(parsing: output.standardOutput)
+        return Deed(
+            held: try #require(deed["held"].double),
+            waiterStopped: try #require(deed["waiterStopped"].double),
+            waiter: try #require(deed["waiter"].int)
+        )
+    }
+
+    /// Within a tenth, and a moment for the stopping itself.
+    private func agrees(_ microseconds: Int, _ seconds: Double) -> Bool {
+        abs(Double(microseconds) / 1e6 - seconds) <= seconds / 10
+    }
+
+    /// The longest wait in the journal.
+    private func record(_ host: Host) throws -> JSONValue {
+        let records = try host.container.journal("-u agent MESSAGE_ID=\(MessageID.lockContended)")
+        return try #require(
+            records.max {
+                Int($0["AGENT_WAIT_US"].string ?? "") ?? 0 < Int($1["AGENT_WAIT_US"].string ?? "") ?? 0
+            }
+        )
+    }
+
+    private func number(_ record: JSONValue, _ field: String) throws -> Int {
+        try #require(Int(try #require(record[field].string)))
+    }
+
+    @Test(
+        "journal, agentctl locks and metrics name the same lock and places, and agree on the wait",
+        arguments: [0.0, 1.5]
+    )
+    func frozen(waiterStoppedFor wait: Double) throws {
+        let host = try Host()
+        try host.start()
+        let deed = try freeze(host, hold: 2, wait: wait)
+        let waited = deed.held + deed.waiterStopped
+
+        let record = try waitFor("the record", deadline: .seconds(10)) { () -> JSONValue? in
+            let found = try? self.record(host)
+            return try found.flatMap { try number($0, "AGENT_WAIT_US") > 1_000_000 ? $0 : nil }
+        }
+        let lock = try #require(record["AGENT_LOCK"].string)
+        let waiter = try #require(record["AGENT_WAITER_SITE"].string)
+        let holder = try #require(record["AGENT_HOLDER_SITE"].string)
+        #expect(agrees(try number(record, "AGENT_WAIT_US"), waited), "\(record) \(deed)")
+        #expect(agrees(try number(record, "AGENT_HOLD_US"), deed.held), "\(record) \(deed)")
+        #expect(try number(record, "TID") > 0)
+        if wait > 0 { #expect(agrees(try number(record, "AGENT_WAKE_US"), deed.waiterStopped), "\(record) \(deed)") }
+        #expect(waiter.contains(".swift:") && holder.contains(".swift:"))
+
+        let report = try JSONValue(parsing: host.container.check("agentctl -o json locks"))
+        let shown = try #require(try #require(report["locks"].array).first { $0["name"].string == lock })
+        #expect(agrees(try #require(shown["wait_max_us"].int), waited))
+        #expect(shown["wait_max_site"].string == waiter)
+        #expect(shown["wait_max_holder_site"].string == holder)
+        #expect(agrees(try #require(shown["wake_latency_max_us"].int), max(deed.waiterStopped, 0)) || wait == 0)
+        #expect(
+            try host.container.check("agentctl locks").split(separator: "\n")[1].contains(lock),
+            "the worst is first"
+        )
+
+        let metrics = try host.container.check("curl -s --unix-socket /run/agent/status.sock http://agent/metrics")
+        let worst = try #require(
+            metrics.split(separator: "\n").first {
+                $0.hasPrefix("config_agent_lock_longest_wait_seconds{") && $0.contains("lock=\"\(lock)\"")
+            }
+        )
+        #expect(worst.contains("waiter=\"\(waiter)\"") && worst.contains("holder=\"\(holder)\""))
+        let seconds = try #require(worst.split(separator: " ").last.flatMap { Double($0) })
+        #expect(agrees(Int(seconds * 1e6), waited))
+    }
+}
