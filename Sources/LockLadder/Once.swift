@@ -105,7 +105,8 @@ public final class Once<Value: Sendable>: @unchecked Sendable {
         _ site: CallSite,
         _ make: () throws(Failure) -> Value
     ) throws(Failure) -> Value? {
-        // Ends: each round makes the value, throws, or follows a wake-up, of which each attempt of a maker has one.
+        // Ends: a round is repeated only after a sleep, or because the maker had just ended; the deadline, if there is
+        // one, ends the sleeps.
         while true {
             // Acquiring: as the maker this one sees what a failed attempt left behind, as a reader the value.
             let (isMaker, found) = unsafe state.pointee.compareExchange(

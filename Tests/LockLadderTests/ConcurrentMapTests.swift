@@ -371,22 +371,30 @@ private func run(
     /// What others are given to run may use the map: it runs without its lock.
     @Test func runsMakingAndJudgingWithoutItsLock() throws {
         let map = ConcurrentMap<Int, Int>("test.map.outside", shards: 1)
+        let made = Plain<Int?>(nil)
+        let removed = Plain(-1)
         let isOver = returns {
-            let made = try? map.value(for: 1) {
-                _ = try? map.updateValue(10, for: 2)
+            let value = try? map.value(for: 1) {
+                for key in 2...4 { _ = try? map.updateValue(10, for: key) }
                 return 20
             }
-            #expect(made == 20)
-            let removed = map.removeAll { key, _ in
-                // Changed after it was judged, so it stays.
+            made.change { $0 = value }
+            let count = map.removeAll { key, _ in
+                // Changed after they were judged, so they stay.
                 if key == 1 { _ = try? map.updateValue(21, for: 1) }
+                if key == 3 { _ = map.withValue(for: 3) { $0 += 1 } }
+                if key == 4 { _ = try? map.withValue(for: 4, default: 0) { $0 += 2 } }
                 return true
             }
-            #expect(removed == 1)
+            removed.change { $0 = count }
         }
         try #require(isOver, "it waits for its own lock")
+        #expect(made.now == 20)
+        #expect(removed.now == 1)
         #expect(map.value(for: 1) == 21)
         #expect(map.value(for: 2) == nil)
+        #expect(map.value(for: 3) == 11)
+        #expect(map.value(for: 4) == 12)
     }
 
     @Test func judgesAnEntryThatCameBackAnew() {
