@@ -87,3 +87,14 @@ void cll_probe_wait_end(const char *name, uintptr_t waiter, uintptr_t holder, ui
 }
 
 void cll_probe_wake(const char *name) { DTRACE_PROBE1(lockladder, wake, name); }
+
+// -- A small number for each thread ---------------------------------------------------------------------------------
+
+_Thread_local uint32_t cll_thread_index_slot __attribute__((tls_model("initial-exec")));
+
+uint32_t cll_assign_thread_index(void) {
+    static uint32_t next;
+    // Relaxed: the number orders nothing. The top bit keeps it from 0, which means "none yet", when it wraps.
+    cll_thread_index_slot = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) | 0x80000000u;
+    return cll_thread_index_slot;
+}

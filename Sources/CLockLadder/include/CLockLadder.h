@@ -113,3 +113,17 @@ void cll_probe_wait_end(const char *_Nonnull name, uintptr_t waiter, uintptr_t h
 
 /// A release is about to wake a sleeper.
 void cll_probe_wake(const char *_Nonnull name);
+
+// -- A small number for each thread ---------------------------------------------------------------------------------
+
+// Initial-exec: read with one instruction, without a call to the dynamic linker.
+extern _Thread_local uint32_t cll_thread_index_slot __attribute__((tls_model("initial-exec")));
+
+uint32_t cll_assign_thread_index(void);
+
+/// A number of this thread, counted up from thread to thread: its low bits spread the threads evenly. The top bit is
+/// always set. Never changes during a thread's life; after 2^31 threads a number comes back.
+static inline __attribute__((always_inline)) uint32_t cll_thread_index(void) {
+    uint32_t index = cll_thread_index_slot;
+    return __builtin_expect(index != 0, 1) ? index : cll_assign_thread_index();
+}

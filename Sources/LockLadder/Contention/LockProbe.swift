@@ -24,6 +24,7 @@ public final class LockProbe: Sendable {
     private let contended = Atomic<UInt64>(0)
     private let spun = Atomic<UInt64>(0)
     private let parks = Atomic<UInt64>(0)
+    private let gaveUp = Atomic<UInt64>(0)
     private let waitTotal = Atomic<UInt64>(0)
     private let waitMax = Atomic<UInt64>(0)
     private let waitMaxSite = Atomic<UInt>(0)
@@ -81,11 +82,15 @@ public final class LockProbe: Sendable {
         return wait
     }
 
-    /// The thread no longer sleeps, and not because it has the lock: it was granted before the first sleep, or the
-    /// thread gave up.
+    /// The thread no longer waits, and not because it was granted what it slept for: either that was there before its
+    /// first sleep, or its deadline passed. The time it slept counts all the same.
     func abandon(_ wait: Wait) {
         guard Accounting.isCompiledIn else { return }
-        leave(wait, at: cll_now_ns())
+        let now = cll_now_ns()
+        leave(wait, at: now)
+        guard wait.parks > 0 else { return }
+        gaveUp.add(1, ordering: .relaxed)
+        _ = count(wait, lasting: now - wait.began)
     }
 
     private func leave(_ wait: Wait, at now: UInt64) {
@@ -105,16 +110,9 @@ public final class LockProbe: Sendable {
         let released = min(max(releasedAt, wait.began), now)
         let waited = now - wait.began
         let woken = now - released
-        let count = contended.add(1, ordering: .relaxed).newValue
-        parks.add(wait.parks, ordering: .relaxed)
-        waitTotal.add(waited, ordering: .relaxed)
-        if waitMax.max(waited, ordering: .relaxed).oldValue < waited {
-            waitMaxSite.store(wait.waiter.word, ordering: .relaxed)
-            waitMaxHolder.store(wait.holder.word, ordering: .relaxed)
-        }
+        let count = count(wait, lasting: waited)
         wakeTotal.add(woken, ordering: .relaxed)
         wakeMax.max(woken, ordering: .relaxed)
-        waits.record(nanoseconds: waited)
         unsafe cll_probe_wait_end(name.cString, wait.waiter.word, wait.holder.word, waited, woken)
         return ContentionRecord(
             lock: name,
@@ -131,6 +129,18 @@ public final class LockProbe: Sendable {
             contended: count,
             endedAt: MonotonicTime(nanoseconds: now)
         )
+    }
+
+    /// - Returns: how often the lock was contended so far.
+    private func count(_ wait: Wait, lasting waited: UInt64) -> UInt64 {
+        parks.add(wait.parks, ordering: .relaxed)
+        waitTotal.add(waited, ordering: .relaxed)
+        if waitMax.max(waited, ordering: .relaxed).oldValue < waited {
+            waitMaxSite.store(wait.waiter.word, ordering: .relaxed)
+            waitMaxHolder.store(wait.holder.word, ordering: .relaxed)
+        }
+        waits.record(nanoseconds: waited)
+        return contended.add(1, ordering: .relaxed).newValue
     }
 
     /// Leaves the record of the wait that has just ended with the lock, to be told at its release. Under the lock only.
@@ -174,6 +184,7 @@ public final class LockProbe: Sendable {
         figures.contended = contended.load(ordering: .relaxed)
         figures.spun = spun.load(ordering: .relaxed)
         figures.parks = parks.load(ordering: .relaxed)
+        figures.gaveUp = gaveUp.load(ordering: .relaxed)
         figures.waitTotalNanoseconds = waitTotal.load(ordering: .relaxed)
         figures.waitMaxNanoseconds = waitMax.load(ordering: .relaxed)
         figures.waitMaxSite = CallSite(word: waitMaxSite.load(ordering: .relaxed))

@@ -7,6 +7,8 @@ public struct LockStatistics: Sendable {
     public var spun: UInt64 = 0
     /// How often threads went to sleep for this lock.
     public var parks: UInt64 = 0
+    /// How many of those who slept left without what they slept for, because their deadline passed.
+    public var gaveUp: UInt64 = 0
     /// Time waited by threads that slept.
     public var waitTotalNanoseconds: UInt64 = 0
     public var waitMaxNanoseconds: UInt64 = 0
