@@ -50,7 +50,7 @@ let package = Package(
 
         // The stages, in the order in which a document passes through them. None imports another.
         .target(name: "ConfigSnapshot", swiftSettings: strict),
-        .target(name: "Curl", dependencies: ["CCurl"], swiftSettings: strict),
+        .target(name: "Curl", dependencies: ["CCurl", "LockLadder"], swiftSettings: strict),
         .target(
             name: "ConfigFetch",
             dependencies: ["Curl", "LockLadder", "ConfigSnapshot"],
@@ -206,7 +206,7 @@ let package = Package(
             dependencies: ["ConfigSnapshot", "ConfigVerify"],
             swiftSettings: strict
         ),
-        .testTarget(name: "CurlTests", dependencies: ["CCurl", "Curl"], swiftSettings: strict),
+        .testTarget(name: "CurlTests", dependencies: ["CCurl", "Curl", "LockLadder"], swiftSettings: strict),
         .testTarget(name: "LockLadderTests", dependencies: ["CLockLadder", "LockLadder"], swiftSettings: strict),
         .testTarget(
             name: "AgentDoctorTests",

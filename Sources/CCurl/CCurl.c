@@ -20,13 +20,16 @@ static bool grow(ccurl_sink *sink, size_t wanted) {
     while (capacity < wanted) capacity *= 2;
     if (capacity > sink->body_limit) capacity = sink->body_limit;
     bool has_room = !sink->has_room || capacity < 1u << 20 || sink->has_room(capacity);
-    uint8_t *grown = has_room ? realloc(sink->body, capacity) : NULL;
+    uint8_t *grown = NULL;
+    if (has_room) {
+        grown = sink->resize ? sink->resize(sink->resize_context, &capacity) : realloc(sink->body, capacity);
+    }
     if (!grown) {
         sink->out_of_memory = true;
         return false;
     }
     sink->body = grown;
-    sink->body_capacity = capacity;
+    sink->body_capacity = capacity < sink->body_limit ? capacity : sink->body_limit;
     return true;
 }
 
@@ -199,10 +202,12 @@ void ccurl_sink_reset(ccurl_sink *sink) {
         inflateEnd(sink->inflater);
         free(sink->inflater);
     }
-    free(sink->body);
+    if (!sink->resize) free(sink->body);
     *sink = (ccurl_sink){
         .body_limit = sink->body_limit,
         .has_room = sink->has_room,
+        .resize = sink->resize,
+        .resize_context = sink->resize_context,
         .header_limit = sink->header_limit,
         .allow_link_local = sink->allow_link_local,
         .keep_all_bodies = sink->keep_all_bodies,

@@ -42,6 +42,7 @@ public final class CurlTransfer {
 
     let handle: UnsafeMutableRawPointer
     private let sink: UnsafeMutablePointer<ccurl_sink>
+    private let body = BodyBuffer()
     private let errorText: UnsafeMutablePointer<CChar>
     private var headerList: UnsafeMutablePointer<curl_slist>?
 
@@ -55,6 +56,12 @@ public final class CurlTransfer {
         sink.initialize(to: ccurl_sink())
         sink.pointee.body_limit = request.maxBodyBytes
         sink.pointee.has_room = request.hasRoom
+        // SAFETY: the body's buffer lives as long as this object, and the sink no longer.
+        sink.pointee.resize_context = Unmanaged.passUnretained(body).toOpaque()
+        sink.pointee.resize = { context, capacity in
+            guard let context else { return nil }
+            return Unmanaged<BodyBuffer>.fromOpaque(context).takeUnretainedValue().resize(&capacity.pointee)
+        }
         sink.pointee.header_limit = request.maxHeaderBytes
         sink.pointee.allow_link_local = request.allowsLinkLocal
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -132,6 +139,7 @@ public final class CurlTransfer {
     public func takeBody() -> [UInt8] {
         let body = Array(UnsafeBufferPointer(start: sink.pointee.body, count: sink.pointee.body_length))
         ccurl_sink_reset(sink)
+        self.body.giveBack()
         return body
     }
 

@@ -267,6 +267,16 @@ public struct PooledBuffer: ~Copyable, @unchecked Sendable {
         count += added
     }
 
+    /// Makes what is in it at least `bytes` long, with zeros, and lends all of its room out by address, for code that
+    /// writes there over a longer time. The address is good until the buffer grows, is emptied or goes back.
+    @unsafe
+    public mutating func resize(atLeast bytes: Int) throws(BufferPool.Refusal) -> UnsafeMutableRawBufferPointer {
+        try makeRoom(max(0, bytes - count))
+        count = capacity
+        touched = capacity
+        return unsafe memory.room(at: 0, capacity)
+    }
+
     /// Lends out what is there.
     public borrowing func withBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result

@@ -70,6 +70,10 @@ typedef struct ccurl_sink {
     size_t body_limit;
     /// Asked before much memory is taken; NULL to take it as it comes.
     bool (*_Nullable has_room)(size_t);
+    /// Gives the body `*capacity` bytes or more and says how many, what is there so far kept; NULL without memory. The
+    /// memory is then the owner's of this function. Without it: malloc's.
+    uint8_t *_Nullable (*_Nullable resize)(void *_Nullable context, size_t *_Nonnull capacity);
+    void *_Nullable resize_context;
     size_t header_length;
     /// Bounds all header lines of all responses of the transfer together.
     size_t header_limit;
@@ -102,7 +106,7 @@ void ccurl_prepare(CURL *_Nonnull h);
 void ccurl_attach_sink(CURL *_Nonnull h, ccurl_sink *_Nonnull sink);
 /// Whether a compressed body came to its own end, checksum and all; true for one that is not compressed.
 bool ccurl_sink_is_complete(const ccurl_sink *_Nonnull sink);
-/// Frees the body and clears the counts; the limits stay.
+/// Frees the body, unless it is the memory of somebody else's, and clears the counts; the limits stay.
 void ccurl_sink_reset(ccurl_sink *_Nonnull sink);
 
 /// The last response's first header `name`, or NULL. Valid until the handle's next transfer.
