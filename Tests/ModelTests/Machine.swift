@@ -366,7 +366,7 @@ final class Machine {
             precondition(steps < 1000, "\(model.threads[thread].name) goes round in circles by itself")
             let value = operand(next.pointee.value, block)
             switch next.pointee.operation {
-            case .set: put(value + UInt8(next.pointee.target), block, next)
+            case .set: put(value &+ UInt8(next.pointee.target), block, next)
             case .jump: break
             default:
                 let isEqual = block[Self.firstRegister + next.pointee.into] == value

@@ -238,9 +238,8 @@ final class Program {
         }
     }
 
-    /// The register's next value, as a chain of comparisons: programs count to small numbers only.
-    private func increase(_ register: Register) {
-        emit(.set, value: .register(register), into: register, target: 1)
+    func increase(_ register: Register, by amount: UInt8 = 1) {
+        emit(.set, value: .register(register), into: register, target: Int(amount))
     }
 
     func finish() { emit(.finish, text: "finish") }
