@@ -138,15 +138,21 @@ final class Machine {
         switch next.pointee.operation {
         case .finish: return 0
         case .choose: return next.pointee.target
-        case .membarrierEnd: return block[Self.barrier] == 0 ? 1 : 0
-        case .takeTurn: return state[address(next, block)] == 0 ? 1 : 0
-        case .store: return canStore(block, next.pointee.order) ? 1 : 0
-        case .load: return canLoad(block, next.pointee.order) ? 1 : 0
-        case .exchange, .add, .compareExchange: return canModify(block, next) ? 1 : 0
         case .futexWake:
             guard operand(next.pointee.value, block) == 1 else { return 1 }
             return max(1, sleepers(on: address(next, block)))
-        default: return 1
+        default: return isReady(block, next) ? 1 : 0
+        }
+    }
+
+    private func isReady(_ block: UnsafeMutablePointer<UInt8>, _ next: UnsafeMutablePointer<Instruction>) -> Bool {
+        switch next.pointee.operation {
+        case .membarrierEnd: block[Self.barrier] == 0
+        case .takeTurn: state[address(next, block)] == 0
+        case .store: canStore(block, next.pointee.order)
+        case .load: canLoad(block, next.pointee.order)
+        case .exchange, .add, .compareExchange: canModify(block, next)
+        default: true
         }
     }
 
@@ -168,7 +174,8 @@ final class Machine {
     func isAsleep(_ thread: Int) -> Bool { block(thread)[Self.asleep] != 0 }
 
     private func canStore(_ block: UnsafeMutablePointer<UInt8>, _ order: Order) -> Bool {
-        Int(block[Self.stores]) < bufferCapacity || (order == .sequentiallyConsistent && memoryModel == .totalStoreOrder)
+        Int(block[Self.stores]) < bufferCapacity
+            || (order == .sequentiallyConsistent && memoryModel == .totalStoreOrder)
     }
 
     private func canLoad(_ block: UnsafeMutablePointer<UInt8>, _ order: Order) -> Bool {
@@ -241,7 +248,8 @@ final class Machine {
         proceed(thread, next)
     }
 
-    private func access(_ thread: Int, _ block: UnsafeMutablePointer<UInt8>, _ next: UnsafeMutablePointer<Instruction>) {
+    private func access(_ thread: Int, _ block: UnsafeMutablePointer<UInt8>, _ next: UnsafeMutablePointer<Instruction>)
+    {
         let address = address(next, block)
         guard next.pointee.operation == .store else { return put(seen(block, address), block, next) }
         let value = operand(next.pointee.value, block)
@@ -261,7 +269,8 @@ final class Machine {
         }
     }
 
-    private func modify(_ thread: Int, _ block: UnsafeMutablePointer<UInt8>, _ next: UnsafeMutablePointer<Instruction>) {
+    private func modify(_ thread: Int, _ block: UnsafeMutablePointer<UInt8>, _ next: UnsafeMutablePointer<Instruction>)
+    {
         let address = address(next, block)
         let value = operand(next.pointee.value, block)
         let fails = next.pointee.operation == .compareExchange && state[address] != value

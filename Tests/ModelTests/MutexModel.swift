@@ -8,43 +8,51 @@ struct MutexModel {
     enum Flaw: CaseIterable {
         case none
         case noMembarrier
-        case countedAfterTheMembarrier
+        /// A waiter counts itself only after its membarrier.
+        case countedAfterMembarrier
+        /// Unlocking looks for waiters first and gives up the lock after that.
         case waitersLoadedFirst
-        case plainStore
+        /// The woken waiter does not say that the wake-up has arrived.
         case wakingNeverCleared
+        /// Who finds a wake-up under way leaves no word that one more was asked for.
         case skippedWakeUpForgotten
-        case skipsWithoutFence
-        case noFutexWaitLoop
-        /// Not a flaw: `waking` is cleared after every return from the futex wait.
-        case wakingClearedAlways
-        /// The wake-up flag is cleared after the word has been looked at again.
-        case wakingClearedLate
+        /// Unlocking stores the word with a plain store.
+        case plainStore
+        /// No fence before the wake-up.
         case noFence
+        /// No fence, and who finds that a wake-up was skipped already goes away after a plain load.
+        case noFenceAndPlainLoad
+        // Not flaws, but other ways:
+        /// `waking` is cleared after every return from the futex wait, not only when woken.
+        case wakingAlwaysCleared
+        /// `waking` is cleared only after the next look at the word.
+        case wakingClearedLate
     }
 
-    var flaw = Flaw.none
+    private let flaw: Flaw
     /// Where `membarrier` is refused: unlocking always takes the long way, with a full fence.
-    var withoutMembarrier = false
-
+    private let withoutMembarrier: Bool
     private let word: Word
     private let waiters: Word
+    /// 0: no wake-up is under way; 1: one is; 2: one is, and somebody has skipped another one.
     private let waking: Word
     private let inside: Word
+    private let entries: Word
     private let data: Word
     private(set) var model = Model()
 
-    init(threads: Int, rounds: [Int], flaw: Flaw = .none, withoutMembarrier: Bool = false) {
+    /// - Parameter rounds: how often each thread takes the lock.
+    init(rounds: [Int], flaw: Flaw = .none, withoutMembarrier: Bool = false) {
         self.flaw = flaw
         self.withoutMembarrier = withoutMembarrier
         word = model.word("word")
         waiters = model.word("waiters")
         waking = model.word("waking")
         inside = model.word("inside")
+        entries = model.word("entries")
         data = model.word("data")
-        let unique = Set(rounds)
-        precondition(rounds.count == threads)
-        for count in unique.sorted() {
-            let this = self
+        let this = self
+        for count in Set(rounds).sorted() {
             model.threads(rounds.filter { $0 == count }.count, "thread") { program in
                 program.times(count) {
                     this.lock(program)
@@ -55,12 +63,19 @@ struct MutexModel {
         }
     }
 
+    /// Nobody else is inside, and what the last holder wrote is seen.
     private func criticalSection(_ program: Program) {
-        let inside = inside
-        program.ghost("enter") { ghost in
+        let (inside, entries) = (inside, entries)
+        let seen = program.register("seen")
+        program.load(data, into: seen)
+        program.ghost("enter", reads: [seen]) { ghost in
             ghost[inside] += 1
-            return ghost[inside] == 1 ? nil : "two threads hold the lock"
+            ghost[entries] += 1
+            if ghost[inside] > 1 { return "two threads hold the lock" }
+            return ghost[seen] == ghost[entries] - 1 ? nil : "what the last holder wrote is not seen"
         }
+        program.increase(seen)
+        program.store(data, .register(seen))
         program.ghost("leave") { ghost in
             ghost[inside] -= 1
             return nil
@@ -78,9 +93,9 @@ struct MutexModel {
     private func lockContended(_ program: Program) {
         let old = program.register("old")
         let woken = program.register("woken")
-        if flaw != .countedAfterTheMembarrier { program.add(waiters, 1, .sequentiallyConsistent) }
+        if flaw != .countedAfterMembarrier { program.add(waiters, 1, .sequentiallyConsistent) }
         if flaw != .noMembarrier && !withoutMembarrier { program.membarrier() }
-        if flaw == .countedAfterTheMembarrier { program.add(waiters, 1, .sequentiallyConsistent) }
+        if flaw == .countedAfterMembarrier { program.add(waiters, 1, .sequentiallyConsistent) }
         program.set(woken, 0)
         program.loop {
             program.exchange(word, 1, into: old, .relaxed)
@@ -91,7 +106,7 @@ struct MutexModel {
             program.futexWait(word, 1, into: woken)
             switch flaw {
             case .wakingNeverCleared, .wakingClearedLate: break
-            case .wakingClearedAlways: program.exchange(waking, 0, .sequentiallyConsistent)
+            case .wakingAlwaysCleared: program.exchange(waking, 0, .sequentiallyConsistent)
             default: program.when(woken == 1) { program.exchange(waking, 0, .sequentiallyConsistent) }
             }
         }
@@ -103,9 +118,7 @@ struct MutexModel {
         let waiting = program.register("waiting")
         if flaw == .waitersLoadedFirst { program.load(waiters, into: waiting) }
         program.store(word, 0, flaw == .plainStore ? .relaxed : .releasing)
-        if withoutMembarrier {
-            program.fence()
-        }
+        if withoutMembarrier { program.fence() }
         if flaw != .waitersLoadedFirst { program.load(waiters, into: waiting) }
         program.when(waiting != 0) { wake(program) }
     }
@@ -114,11 +127,11 @@ struct MutexModel {
     private func wake(_ program: Program) {
         let seen = program.register("seen")
         let woken = program.register("woken")
-        if flaw != .noFence && flaw != .skipsWithoutFence { program.fence() }
+        if flaw != .noFence && flaw != .noFenceAndPlainLoad { program.fence() }
         program.loop {
-            if flaw == .skipsWithoutFence {
+            if flaw == .noFenceAndPlainLoad {
                 program.load(waking, into: seen)
-                program.when(seen == 2) { program.set(program.register("skip"), 1); program.exitLoop() }
+                program.when(seen == 2) { program.exitLoop() }
             }
             program.compareExchange(waking, expected: 0, desired: 1, into: seen, .sequentiallyConsistent)
             program.when(seen == 0) {
@@ -128,11 +141,11 @@ struct MutexModel {
             if flaw == .skippedWakeUpForgotten { program.exitLoop() }
             program.when(seen == 2) { program.exitLoop() }
             program.compareExchange(waking, expected: 1, desired: 2, into: seen, .sequentiallyConsistent)
-            program.when(seen == 1) { program.exitLoop() }
-            program.when(seen == 2) { program.exitLoop() }
+            program.when(seen != 0) { program.exitLoop() }
         }
     }
 
+    /// With `waking` set by this thread: until somebody was woken, or nobody asked for it meanwhile.
     private func wakeOne(_ program: Program, _ seen: Register, _ woken: Register) {
         program.loop {
             program.futexWakeOne(word, into: woken)

@@ -132,7 +132,14 @@ final class Program {
 
     /// `into`: what the word held before.
     func exchange(_ word: Word, _ value: Operand, into register: Register? = nil, _ order: Order) {
-        emit(.exchange, word, order: order, value: value, into: register, text: "exchange \(named(word)) := \(named(value))")
+        emit(
+            .exchange,
+            word,
+            order: order,
+            value: value,
+            into: register,
+            text: "exchange \(named(word)) := \(named(value))"
+        )
     }
 
     /// `into`: what the word held before; the exchange took place when that is `expected`.

@@ -18,6 +18,8 @@ struct SnapshotModel {
         case slotsCountedBeforeSwap
         /// A new slot comes into the list only after its reader has stored its first hazard and looked again.
         case linkedLate
+        /// A slot comes into the list before it is marked as taken.
+        case linkedUntaken
         /// Freed as soon as replaced.
         case noScan
         /// A reader that leaves gives up its slot first and its hazard after that.
@@ -68,7 +70,7 @@ struct SnapshotModel {
         retired = model.word("retired")
         hazards = model.words("hazard", readers.map { _ in 0 })
         // A slot is made for its first reader, and belongs to it when it comes into the list.
-        taken = model.words("taken", readers.map { _ in 1 })
+        taken = model.words("taken", readers.map { _ in flaw == .linkedUntaken ? 0 : 1 })
         alive = model.words("alive", [0, 1] + Array(repeating: 0, count: objects - 1))
         lives = model.words("lives", Array(repeating: 0, count: objects + 1))
         let this = self
@@ -112,6 +114,7 @@ struct SnapshotModel {
             program.when(mine == 0) {
                 // In the code a compare-exchange of the list's head, repeated until it succeeds.
                 program.add(slotCount, 1, into: mine, .sequentiallyConsistent)
+                if flaw == .linkedUntaken { program.exchange(taken[mine], 1, .sequentiallyConsistent) }
                 program.exitLoop()
             }
             decrease(program, mine)
