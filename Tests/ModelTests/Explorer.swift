@@ -61,15 +61,19 @@ final class Explorer {
         table.deallocate()
     }
 
-    /// - Parameter limit: the most states to be looked at. A model that is larger than that is a mistake.
+    /// - Parameters:
+    ///   - bufferCapacity: how many stores of a thread can be on their way.
+    ///   - reduces: whether states that differ in nothing that matters are taken for one. Changes no verdict.
+    ///   - limit: the most states to be looked at. A model that is larger than that is a mistake.
     static func explore(
         _ model: Model,
         _ memoryModel: MemoryModel,
         spuriousReturns: Bool = false,
-        bufferCapacity: Int = 3,
+        bufferCapacity: Int = 6,
+        reduces: Bool = true,
         limit: Int = 6_000_000
     ) -> Outcome {
-        let machine = Machine(model, memoryModel, bufferCapacity: bufferCapacity)
+        let machine = Machine(model, memoryModel, bufferCapacity: bufferCapacity, reduces: reduces)
         let explorer = Explorer(machine, withSpuriousReturns: spuriousReturns)
         let counterexample = explorer.run(limit: limit)
         return Outcome(states: explorer.count, counterexample: counterexample)

@@ -72,6 +72,73 @@ import Testing
         #expect(Explorer.explore(messagePassing(.releasing), .partialStoreOrder).counterexample == nil)
     }
 
+    /// A thread sees its own store before the others do: x86-64 and arm64 both allow it.
+    @Test func storeForwarding() {
+        var model = Model()
+        let words = model.words("word", [0, 0])
+        let early = model.word("early")
+        for thread in 0..<2 {
+            model.threads(1, "thread") { program in
+                let own = program.register("own")
+                let other = program.register("other")
+                program.store(words[thread], 1)
+                program.load(words[thread], into: own)
+                program.load(words[1 - thread], into: other)
+                program.ghost("count", reads: [own, other]) { ghost in
+                    if ghost[own] != 1 { return "its own store is not seen" }
+                    ghost[early] += 1 - ghost[other]
+                    return ghost[early] == 2 ? "both saw their own store first" : nil
+                }
+            }
+        }
+        #expect(Explorer.explore(model, .sequentialConsistency).counterexample == nil)
+        for memoryModel in [MemoryModel.totalStoreOrder, .partialStoreOrder] {
+            #expect(Explorer.explore(model, memoryModel).counterexample?.what == "both saw their own store first")
+        }
+    }
+
+    /// Each thread stores both words, in opposite order: both first stores can last only if stores change places.
+    @Test func twoWritersOfTwoWords() {
+        var model = Model()
+        let words = model.words("word", [0, 0])
+        let done = model.word("done")
+        for thread in 0..<2 {
+            model.threads(1, "thread") { program in
+                program.store(words[thread], 1)
+                program.store(words[1 - thread], 2)
+                program.fence()
+                program.ghost("compare") { ghost in
+                    ghost[done] += 1
+                    return ghost[done] == 2 && ghost[words[0]] == 1 && ghost[words[1]] == 1 ? "both first stores" : nil
+                }
+            }
+        }
+        #expect(Explorer.explore(model, .totalStoreOrder).counterexample == nil)
+        #expect(Explorer.explore(model, .partialStoreOrder).counterexample?.kind == .violation)
+    }
+
+    /// Two readers never disagree on the order of two writers' stores: a store reaches all others at once.
+    @Test(arguments: MemoryModel.allCases)
+    func independentReadersOfIndependentWriters(_ memoryModel: MemoryModel) {
+        var model = Model()
+        let words = model.words("word", [0, 0])
+        let saw = model.words("saw", [0, 0])
+        for thread in 0..<2 { model.threads(1, "writer") { $0.store(words[thread], 1) } }
+        for thread in 0..<2 {
+            model.threads(1, "reader") { program in
+                let first = program.register("first")
+                let second = program.register("second")
+                program.load(words[thread], into: first)
+                program.load(words[1 - thread], into: second)
+                program.ghost("compare", reads: [first, second]) { ghost in
+                    ghost[saw[thread]] = ghost[first] == 1 && ghost[second] == 0 ? 1 : 0
+                    return ghost[saw[0]] + ghost[saw[1]] == 2 ? "the readers disagree" : nil
+                }
+            }
+        }
+        #expect(Explorer.explore(model, memoryModel).counterexample == nil)
+    }
+
     /// Sequentially consistent stores and loads alone do for store buffering, releasing ones do not.
     @Test(arguments: MemoryModel.allCases)
     func sequentiallyConsistentAccesses(_ memoryModel: MemoryModel) {

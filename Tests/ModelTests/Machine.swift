@@ -69,7 +69,11 @@ final class Machine {
     /// What a ghost step found wrong.
     private(set) var violation: String?
 
-    init(_ model: Model, _ memoryModel: MemoryModel, bufferCapacity: Int) {
+    /// Whether states that differ in nothing that matters are taken for one: see `arrange` and `forget`.
+    private let reduces: Bool
+
+    init(_ model: Model, _ memoryModel: MemoryModel, bufferCapacity: Int, reduces: Bool) {
+        self.reduces = reduces
         self.model = model
         self.memoryModel = memoryModel
         self.bufferCapacity = bufferCapacity
@@ -393,6 +397,7 @@ final class Machine {
 
     /// Clears the registers that nothing reads any more. Those read on another branch stay: that is only less.
     private func forget(_ thread: Int, except live: UInt64) {
+        guard reduces else { return }
         let registers = block(thread) + Self.firstRegister
         for index in 0..<(firstStore - Self.firstRegister) where live & (1 << UInt64(index)) == 0 {
             registers[index] = 0
@@ -403,6 +408,7 @@ final class Machine {
 
     /// Sorts the blocks of threads that run the same program: which of them does what makes no difference.
     func arrange() {
+        guard reduces else { return }
         for thread in 1..<max(1, threadCount) {
             var place = thread
             while place > twins[thread] && memcmp(block(place), block(place - 1), blockSize) < 0 {
@@ -437,7 +443,19 @@ final class Machine {
             let store = block + (firstStore + 2 * step.choice)
             return "\(name): [store buffer] \(model.names[Int(store[0] & 63)]) := \(store[1]) reaches memory"
         case .execute:
-            return "\(name): \(program.texts[Int(block[Self.pc])])"
+            return "\(name): \(program.texts[Int(block[Self.pc])])\(values(step.thread))"
+        }
+    }
+
+    /// What an instruction finds, or stores, in this state.
+    private func values(_ thread: Int) -> String {
+        let block = block(thread)
+        let next = instruction(thread)
+        switch next.pointee.operation {
+        case .load, .exchange, .compareExchange, .add, .futexWait:
+            return ", finds \(seen(block, address(next, block)))"
+        case .store: return ", \(operand(next.pointee.value, block)) into its store buffer"
+        default: return ""
         }
     }
 

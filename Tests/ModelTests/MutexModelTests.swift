@@ -47,4 +47,16 @@ import Testing
         expectCorrect(model, .totalStoreOrder, atLeast: 300)
         expectCounterexample(model, .partialStoreOrder, .violation)
     }
+
+    /// The trace tells who did what, and what was found.
+    @Test func counterexampleCanBeRead() throws {
+        let model = MutexModel(rounds: [1, 1], flaw: .noMembarrier).model
+        let found = try #require(Explorer.explore(model, .totalStoreOrder).counterexample)
+        let lines = found.description.split(separator: "\n")
+        #expect(lines.first?.hasPrefix("deadlock: word=0, waiters=1") == true)
+        // The holder saw nobody waiting; its store came out of the buffer when the waiter slept already.
+        #expect(lines.contains { $0.hasSuffix("waiting = waiters, finds 0") })
+        #expect(lines.contains { $0.hasSuffix("futex wait word == 1, finds 1") })
+        #expect(lines.last?.hasSuffix("[store buffer] word := 0 reaches memory") == true)
+    }
 }

@@ -287,7 +287,7 @@ final class Program {
     private func named(_ word: Word) -> String {
         let name = wordNames.indices.contains(word.base) ? wordNames[word.base] : "word \(word.base)"
         guard let offset = word.offset else { return name }
-        return "\(name)+\(registers[offset.index])"
+        return "\(name.prefix { $0 != "[" })[\(registers[offset.index])]"
     }
 
     private func named(_ register: Register) -> String { registers[register.index] }
