@@ -98,19 +98,18 @@ test-build: deps
 	@$(SWIFT) build --build-tests
 
 test-unit: test-build ## the unit tests
-	@packaging/scripts/run-tests.sh unit $(SWIFT) test --skip-build --skip SystemTests --skip FaultTests
+	@packaging/scripts/run-tests.sh unit $(SWIFT) test --skip-build --skip SystemTests --skip FaultTests --skip ModelTests
 
 test-tsan: deps ## the unit tests under the thread sanitizer
 	@packaging/scripts/run-tests.sh tsan $(SWIFT) test --sanitize thread --scratch-path .build/tsan \
-		--skip SystemTests --skip FaultTests
+		--skip SystemTests --skip FaultTests --skip ModelTests
 
 test-system: deps-test test-build build ## the programs with real nginx and with a real systemd (needs root)
 	@packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --no-parallel --filter '^SystemTests\.'
 
-test-faults: deps-test test-build ## the programs against faults provoked from outside
-	@if [ -d Tests/FaultTests ]; then \
-		packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel --filter '^FaultTests\.'; \
-	else echo "There are no fault tests yet."; fi
+test-faults: deps-test test-build ## faults provoked from outside, and models of the lock protocols
+	@packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel \
+		--filter '^(FaultTests|ModelTests)\.'
 
 bench: deps-bench build ## measure the programs, figures in .build/bench/agent.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks --product AgentBench

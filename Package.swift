@@ -217,6 +217,10 @@ let package = Package(
         ),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
 
+        // The ladder's protocols, searched exhaustively with explicit store buffers. Optimised always: the search is all
+        // there is to it.
+        .testTarget(name: "ModelTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
+
         // The programs as their users meet them, with real servers and a real systemd. They find the programs beside
         // the test bundle, hence the dependencies.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
