@@ -22,10 +22,10 @@ enum FlightGraph {
     static func enter(_ wait: Wait) throws(SingleFlightError) {
         let cycle = lock.withLock { _ -> [FlightNode]? in
             if let behind = wait.behind { wait.target.targets.append(behind) }
-            // Nobody waits for a flight that is over, whatever its work still does.
-            if !wait.waiter.isOver, let path = path(from: wait.target, to: wait.waiter) {
+            // Nobody waits for a flight that is over, whatever its work still does; nor does it keep anybody waiting.
+            if !wait.waiter.isOver, !wait.target.isOver, let path = path(from: wait.target, to: wait.waiter) {
                 if let behind = wait.behind { remove(behind, from: wait.target) }
-                return [wait.waiter] + path
+                return path + [wait.target]
             }
             wait.waiter.targets.append(wait.target)
             return nil
@@ -68,7 +68,9 @@ enum FlightGraph {
     /// A rerun bears the name of the flight that it follows: the two are told as one.
     private static func labels(of path: [FlightNode]) -> [String] {
         var labels: [String] = []
-        for label in path.map({ $0.label() }) where labels.last != label || labels.count == 1 { labels.append(label) }
+        for label in path.map({ $0.label() }) where labels.last != label { labels.append(label) }
+        // One that waits for itself alone.
+        if labels.count == 1 { labels += labels }
         return labels
     }
 

@@ -3,9 +3,9 @@ internal import Synchronization
 /// The entries of a ``ThreeStageRead``: a table under a mutex, and a snapshot of it that readers see without a lock.
 ///
 /// - Every fetch has a sequence number, taken when it begins, and so has every invalidation. An entry gives way only to
-///   one of a later fetch, and none is stored of a fetch that began before the last invalidation of its key. Of
-///   invalidations only the newest for each of 256 classes of keys is known, which bounds the memory: at worst the
-///   result of a fetch is not kept although it might have been.
+///   one of a later fetch, and none is stored of a fetch that began before the last invalidation of its key, or
+///   before the fetch of an entry of it that gave way to another key. Of these floors only the highest for each of 256
+///   classes of keys is known, which bounds the memory: at worst a result is not kept although it might have been.
 /// - Snapshots are published outside the mutex, since what they free is somebody else's. One thread at a time does it,
 ///   for all who changed the table meanwhile; that an entry is no longer valid is said in the entry itself, so it holds
 ///   at once for every snapshot.
@@ -89,17 +89,16 @@ final class HotEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
         /// The entry that gives way; the hand passes over each place twice at most.
         mutating func evict() -> Entry? {
-            for _ in 0..<(2 * places.count) {
-                let entry = places[hand]
+            var victim: Entry?
+            for _ in 0..<(2 * places.count) where victim == nil {
+                if let entry = places[hand], !entry.forgetReads() { victim = entry }
                 hand = (hand + 1) % places.count
-                if let entry, !entry.forgetReads() {
-                    statistics.evicted += 1
-                    return remove(entry.key)
-                }
             }
-            // All were read anew while the hand went round.
-            guard let entry = places.lazy.compactMap({ $0 }).first else { return nil }
+            // None when all were read anew while the hand went round: then whichever comes first.
+            guard let entry = victim ?? places.lazy.compactMap({ $0 }).first else { return nil }
             statistics.evicted += 1
+            // A fetch older than this one may still be on its way.
+            floors[Self.slot(of: entry.key)] = max(floor(of: entry.key), entry.sequence)
             return remove(entry.key)
         }
 

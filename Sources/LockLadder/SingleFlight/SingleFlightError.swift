@@ -8,8 +8,8 @@ public enum SingleFlightError: Error, Sendable, Equatable {
     case noThread
     /// The caller's own deadline passed. The flight goes on for the others.
     case deadlineExceeded
-    /// To wait would be to wait for oneself: the flights from the one whose work asked, each waiting for the next,
-    /// back to it. Each is told as `group:key`.
+    /// To wait would be to wait for oneself: the flights from the one asked for, each waiting for the next, to the one
+    /// whose work asked, and back. Each is told as `group:key`.
     case cycle(path: [String])
 }
 
