@@ -41,10 +41,13 @@ import Testing
         for round in 0..<500 { #expect(await told { try await cache.read(round % 8) } == "\(round % 8 * 10)") }
         let findings = Findings()
         try onThreads(4) { index in
+            var reader = cache.makeReader()
             for round in 0..<500 {
                 let key = (round + index) % 8
                 findings.expect(cache.cached(key) == key * 10, "\(key)")
+                findings.expect(reader.cached(key) == key * 10, "\(key)")
             }
+            reader.park()
         }
         #expect(findings.all == [])
         #expect(acquisitions(name) == before)

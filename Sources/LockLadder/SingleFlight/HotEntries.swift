@@ -135,10 +135,16 @@ final class HotEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     // MARK: First stage: the snapshot
 
+    func makeReader() -> SnapshotReader<Index> { cell.makeReader() }
+
     /// The value of `key` if the snapshot has it. Takes no lock.
     func cached(_ key: Key) -> Value? {
         var reader = cell.makeReader()
-        // The entry is kept: its value is copied, its expiry asked, after the read.
+        return cached(key, by: &reader)
+    }
+
+    func cached(_ key: Key, by reader: inout SnapshotReader<Index>) -> Value? {
+        // The clock is somebody else's, so the entry is taken out of the read before it is asked.
         let entry = reader.withSnapshot { $0.entries[key] }
         guard let entry, isLive(entry) else { return nil }
         entry.touch()

@@ -94,6 +94,9 @@ public final class ThreeStageRead<Key: Hashable & Sendable, Value: Sendable>: Se
     /// The value for `key` if there is one now: no lock, no wait, no fetch.
     public func cached(_ key: Key) -> Value? { entries.cached(key) }
 
+    /// Makes a reader for a thread that looks up all the time: it keeps its place among the readers of the snapshot.
+    public func makeReader() -> ThreeStageReader<Key, Value> { ThreeStageReader(entries) }
+
     /// Says that what was fetched for `key` so far is out of date.
     public func invalidate(_ key: Key) { entries.invalidate(key) }
 
@@ -102,6 +105,25 @@ public final class ThreeStageRead<Key: Hashable & Sendable, Value: Sendable>: Se
         statistics.flights = flights.statistics
         return statistics
     }
+}
+
+/// Looks into the snapshot of a ``ThreeStageRead`` for one thread, or for whoever has exclusive access to it.
+///
+/// An idle reader keeps the table alive that it looked into last, with its values, until it looks again or is parked.
+public struct ThreeStageReader<Key: Hashable & Sendable, Value: Sendable>: ~Copyable {
+    private let entries: HotEntries<Key, Value>
+    private var reader: SnapshotReader<HotEntries<Key, Value>.Index>
+
+    init(_ entries: HotEntries<Key, Value>) {
+        self.entries = entries
+        reader = entries.makeReader()
+    }
+
+    /// The value for `key` if there is one now: no lock, no wait, no fetch.
+    public mutating func cached(_ key: Key) -> Value? { entries.cached(key, by: &reader) }
+
+    /// Lets go of the table looked into last, before a long pause.
+    public mutating func park() { reader.park() }
 }
 
 /// Counts since a ``ThreeStageRead`` was made. Hits are not counted: that would make readers write.
