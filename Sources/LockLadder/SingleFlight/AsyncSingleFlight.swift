@@ -20,44 +20,63 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     public typealias Limits = FlightLimits
     public typealias Statistics = FlightStatistics
 
-    private struct Context: Sendable {
-        let node: FlightNode
+    @usableFromInline
+    struct Context: Sendable {
+        @usableFromInline let node: FlightNode
         /// The work's task, once it is made.
-        var task: Task<Void, Never>?
+        @usableFromInline var task: Task<Void, Never>?
+
+        @inlinable
+        init(node: FlightNode) {
+            self.node = node
+        }
     }
 
     /// One caller, from its coming to its answer.
     @safe
-    private final class Call: @unchecked Sendable {
+    @usableFromInline
+    final class Call: @unchecked Sendable {
         // SAFETY: `@unchecked Sendable`: the first three are touched under the group's mutex, or by the one that took
         // the call out of the table; the last two by the caller alone.
-        var continuation: UnsafeContinuation<Value, any Error>?
-        var ticket: FlightTicket<Key>?
-        var hasLeft = false
-        var alarm: DeadlineTimer.Alarm?
-        var wait: FlightGraph.Wait?
+        @usableFromInline var continuation: UnsafeContinuation<Value, any Error>?
+        @usableFromInline var ticket: FlightTicket<Key>?
+        @usableFromInline var hasLeft = false
+        @usableFromInline var alarm: DeadlineTimer.Alarm?
+        @usableFromInline var wait: FlightGraph.Wait?
+
+        @inlinable
+        init() {}
     }
 
-    private typealias Table = FlightTable<Key, Call, Context>
+    @usableFromInline typealias Table = FlightTable<Key, Call, Context>
 
-    private struct State: Sendable {
-        var table: Table
-        var negatives: NegativeCache<Key, Value>
+    @usableFromInline
+    struct State: Sendable {
+        @usableFromInline var table: Table
+        @usableFromInline var negatives: NegativeCache<Key, Value>
+
+        @inlinable
+        init(table: Table, negatives: NegativeCache<Key, Value>) {
+            self.table = table
+            self.negatives = negatives
+        }
     }
 
-    private enum Entrance: Sendable {
+    @usableFromInline
+    enum Entrance: Sendable {
         case answered(Result<Value, any Error>)
         case aboard(Table.Boarding)
     }
 
-    private let state: Mutex<State>
-    private let negative: NegativePolicy<Value>
-    private let work: @Sendable (Key) async throws -> Value
+    @usableFromInline let state: Mutex<State>
+    @usableFromInline let negative: NegativePolicy<Value>
+    @usableFromInline let work: @Sendable (Key) async throws -> Value
 
     /// - Parameters:
     ///   - name: names the group's mutex, and the group in the path of a cycle.
     ///   - negative: which results are kept for a while.
     ///   - work: makes the value for a key. Its task is cancelled when nobody waits for it any more.
+    @inlinable
     public init(
         _ name: StaticString,
         limits: Limits = Limits(),
@@ -76,6 +95,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     ///   - freshness: with `requestedAfterNow` only work that begins after this call will do, and no kept result.
     ///   - deadline: how long this caller waits at most.
     /// - Throws: the error of the work; `CancellationError` when the caller was cancelled; ``SingleFlightError``.
+    @inlinable
     public func value(
         for key: Key,
         _ freshness: Freshness = .shared,
@@ -106,7 +126,8 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         }
     }
 
-    private func enter(
+    @inlinable
+    func enter(
         _ call: Call,
         _ continuation: UnsafeContinuation<Value, any Error>,
         _ key: Key,
@@ -132,8 +153,9 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     }
 
     /// What a call in the table needs besides: its place in the graph, its alarm, and its flight's beginning.
-    private func board(_ call: Call, _ boarding: Table.Boarding, until deadline: MonotonicTime?) {
-        if let current = FlightNode.current {
+    @inlinable
+    func board(_ call: Call, _ boarding: Table.Boarding, until deadline: MonotonicTime?) {
+        if let current = FlightNode.ofCaller {
             let behind = boarding.behind?.context.node
             let wait = FlightGraph.Wait(waiter: current, target: boarding.run.context.node, behind: behind)
             do throws(SingleFlightError) {
@@ -157,7 +179,8 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     ///
     /// - Parameter isOnTimer: cancellation handlers are the work's own code, and may take their time; the timer's
     ///   thread has none.
-    private func leave(_ call: Call, with error: any Error, isOnTimer: Bool = false) {
+    @inlinable
+    func leave(_ call: Call, with error: any Error, isOnTimer: Bool = false) {
         let (leaving, isTaken) = state.withLock { state -> (Table.Leaving, Bool) in
             call.hasLeft = true
             guard let ticket = call.ticket else { return (Table.Leaving(), false) }
@@ -174,19 +197,21 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         if isTaken { unsafe call.continuation.take()?.resume(throwing: error) }
     }
 
-    private func begin(_ run: Table.Run) {
+    @inlinable
+    func begin(_ run: Table.Run) {
         let task = Task.detached { [self] in await fly(run) }
         let isWanted = state.withLock { $0.table.update(run.flight) { $0.task = task } }
         // Landed, or everybody left before there was a task to cancel.
         if !isWanted { task.cancel() }
     }
 
-    private func fly(_ run: Table.Run) async {
+    @inlinable
+    func fly(_ run: Table.Run) async {
         guard state.withLock({ $0.table.depart(run.flight) }) else { return }
         let result: Result<Value, any Error>
         do {
             result = .success(
-                try await FlightNode.$current.withValue(run.context.node) { try await work(run.flight.key) }
+                try await run.context.node.perform { [work] in try await work(run.flight.key) }
             )
         } catch {
             result = .failure(error)
@@ -194,7 +219,8 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         land(run, with: result)
     }
 
-    private func land(_ run: Table.Run, with result: Result<Value, any Error>) {
+    @inlinable
+    func land(_ run: Table.Run, with result: Result<Value, any Error>) {
         let isFailure = if case .failure = result { true } else { false }
         let expiry = negative.expiry(of: result)
         let (landing, dropped) = state.withLock { state -> (Table.Landing?, [NegativeCache<Key, Value>.Entry]) in
@@ -210,5 +236,6 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         }
     }
 
+    @inlinable
     public var statistics: Statistics { state.withLock { $0.table.statistics } }
 }

@@ -2,9 +2,11 @@
 ///
 /// A cancelled sleep of a task leaves its timer with the system until it would have rung; with long deadlines and
 /// short calls those pile up. Here an alarm that is not needed any more is gone at once.
+@usableFromInline
 final class DeadlineTimer: Sendable {
-    static let shared = DeadlineTimer()
+    @usableFromInline static let shared = DeadlineTimer()
 
+    @usableFromInline
     final class Alarm: @unchecked Sendable {
         // SAFETY: `@unchecked Sendable`: `index` is touched under the timer's mutex only, the rest is immutable.
         let deadline: MonotonicTime
@@ -13,6 +15,7 @@ final class DeadlineTimer: Sendable {
         fileprivate var index = -1
 
         /// - Parameter ring: called on the timer's thread, at most once; must not wait.
+        @usableFromInline
         init(at deadline: MonotonicTime, _ ring: @escaping @Sendable () -> Void) {
             self.deadline = deadline
             self.ring = ring
@@ -31,6 +34,7 @@ final class DeadlineTimer: Sendable {
     var count: Int { state.withLock { $0.heap.count } }
 
     /// - Returns: `false` when the system has no thread for the timer.
+    @usableFromInline
     func set(_ alarm: Alarm) -> Bool {
         let (isSet, isFirst) = state.withLock { state -> (Bool, Bool) in
             // Once in the life of the process, so it may be done under the lock.
@@ -46,6 +50,7 @@ final class DeadlineTimer: Sendable {
     }
 
     /// Afterwards the alarm does not ring, unless it does so already.
+    @usableFromInline
     func cancel(_ alarm: Alarm) {
         state.withLock { state in
             guard alarm.index >= 0 else { return }

@@ -5,5 +5,6 @@
 /// - Parameters:
 ///   - group: the group's name.
 ///   - site: where the caller asked.
+@inlinable
 @inline(__always)
 func noteWait(group: StaticString, site: CallSite, nanoseconds: UInt64, hasLeft: Bool) {}

@@ -6,12 +6,21 @@
 ///
 /// - A call with a deadline is refused too: that it would end some time makes the wait no less in vain.
 /// - An unstructured task that the work started counts as part of the work until the flight has landed.
+@usableFromInline
 enum FlightGraph {
     /// A wait of `waiter`'s work for `target`, which in turn cannot begin before `behind` has ended.
+    @usableFromInline
     struct Wait: Sendable {
-        let waiter: FlightNode
-        let target: FlightNode
-        let behind: FlightNode?
+        @usableFromInline let waiter: FlightNode
+        @usableFromInline let target: FlightNode
+        @usableFromInline let behind: FlightNode?
+
+        @inlinable
+        init(waiter: FlightNode, target: FlightNode, behind: FlightNode?) {
+            self.waiter = waiter
+            self.target = target
+            self.behind = behind
+        }
     }
 
     private static let lock = Mutex("flight.graph", ())
@@ -19,6 +28,7 @@ enum FlightGraph {
     /// Enters a wait, to be taken out with ``leave(_:)`` when it has ended.
     ///
     /// - Throws: ``SingleFlightError/cycle(path:)``; then nothing was entered.
+    @usableFromInline
     static func enter(_ wait: Wait) throws(SingleFlightError) {
         let cycle = lock.withLock { _ -> [FlightNode]? in
             if let behind = wait.behind { wait.target.targets.append(behind) }
@@ -34,6 +44,7 @@ enum FlightGraph {
         throw .cycle(path: labels(of: cycle))
     }
 
+    @usableFromInline
     static func leave(_ wait: Wait) {
         lock.withLock { _ in
             remove(wait.target, from: wait.waiter)

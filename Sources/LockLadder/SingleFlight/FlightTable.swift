@@ -6,75 +6,121 @@
 /// - The rerun has its identity from the moment somebody waits for it.
 ///
 /// Not safe for several threads: each group keeps one behind its mutex.
+@usableFromInline
 struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable>: Sendable {
-    typealias Flight = KeyedFlight<Key>
-    typealias Ticket = FlightTicket<Key>
+    @usableFromInline typealias Flight = KeyedFlight<Key>
+    @usableFromInline typealias Ticket = FlightTicket<Key>
 
     /// A flight and what its group keeps with it.
+    @usableFromInline
     struct Run: Sendable {
-        let flight: Flight
-        var context: Context
+        @usableFromInline let flight: Flight
+        @usableFromInline var context: Context
+
+        @inlinable
+        init(flight: Flight, context: Context) {
+            self.flight = flight
+            self.context = context
+        }
     }
 
     /// A call that takes part.
+    @usableFromInline
     struct Boarding: Sendable {
-        let ticket: Ticket
+        @usableFromInline let ticket: Ticket
         /// The flight that will answer.
-        let run: Run
+        @usableFromInline let run: Run
         /// The flight that has to end before `run` can begin.
-        let behind: Run?
+        @usableFromInline let behind: Run?
         /// Whether the caller is to begin `run`.
-        let isToBegin: Bool
+        @usableFromInline let isToBegin: Bool
+
+        @inlinable
+        init(ticket: Ticket, run: Run, behind: Run?, isToBegin: Bool) {
+            self.ticket = ticket
+            self.run = run
+            self.behind = behind
+            self.isToBegin = isToBegin
+        }
     }
 
+    @usableFromInline
     struct Landing: Sendable {
-        let run: Run
-        let waiters: WaiterList<Waiter>
+        @usableFromInline let run: Run
+        @usableFromInline let waiters: WaiterList<Waiter>
         /// The rerun, to be begun.
-        let next: Run?
+        @usableFromInline let next: Run?
+
+        @inlinable
+        init(run: Run, waiters: WaiterList<Waiter>, next: Run?) {
+            self.run = run
+            self.waiters = waiters
+            self.next = next
+        }
     }
 
+    @usableFromInline
     struct Leaving: Sendable {
         /// The one who left; `nil` when its answer is on its way, or was given.
-        var waiter: Waiter?
+        @usableFromInline var waiter: Waiter?
         /// The flight that nobody wants any more, to be cancelled.
-        var abandoned: Run?
+        @usableFromInline var abandoned: Run?
         /// The rerun, to be begun.
-        var next: Run?
+        @usableFromInline var next: Run?
+
+        @inlinable
+        init(waiter: Waiter? = nil, abandoned: Run? = nil, next: Run? = nil) {
+            self.waiter = waiter
+            self.abandoned = abandoned
+            self.next = next
+        }
     }
 
-    private struct Entry: Sendable {
-        var run: Run
-        var hasDeparted = false
-        var waiters: WaiterList<Waiter>
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var run: Run
+        @usableFromInline var hasDeparted = false
+        @usableFromInline var waiters: WaiterList<Waiter>
         /// The flight for those who came too late for `run`; there is one when somebody waits for it.
-        var rerun: Run?
-        var rerunWaiters = WaiterList<Waiter>()
+        @usableFromInline var rerun: Run?
+        @usableFromInline var rerunWaiters = WaiterList<Waiter>()
+
+        @inlinable
+        init(run: Run, hasDeparted: Bool, waiters: WaiterList<Waiter>) {
+            self.run = run
+            self.hasDeparted = hasDeparted
+            self.waiters = waiters
+        }
     }
 
-    private var entries: [Key: Entry] = [:]
-    private var nextID: UInt64 = 1
-    private let limits: FlightLimits
-    private let makeContext: @Sendable (Flight) -> Context
-    var statistics = FlightStatistics()
+    @usableFromInline var entries: [Key: Entry] = [:]
+    @usableFromInline var nextID: UInt64 = 1
+    @usableFromInline let limits: FlightLimits
+    @usableFromInline let makeContext: @Sendable (Flight) -> Context
+    @usableFromInline var statistics = FlightStatistics()
 
+    @inlinable
     init(limits: FlightLimits, makeContext: @escaping @Sendable (Flight) -> Context) {
         self.limits = limits
         self.makeContext = makeContext
     }
 
-    private mutating func makeID() -> UInt64 {
+    @inlinable
+    mutating func makeID() -> UInt64 {
         defer { nextID += 1 }
         return nextID
     }
 
-    private mutating func makeRun(_ key: Key) -> Run {
+    @inlinable
+    mutating func makeRun(_ key: Key) -> Run {
         let flight = Flight(key: key, id: makeID())
         return Run(flight: flight, context: makeContext(flight))
     }
 
+    @inlinable
     func hasFlight(for key: Key) -> Bool { entries[key] != nil }
 
+    @inlinable
     mutating func join(
         _ key: Key,
         _ freshness: FlightFreshness,
@@ -99,7 +145,8 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
         return result
     }
 
-    private mutating func beginEntry(_ key: Key, _ waiter: Waiter, hasDeparted: Bool) -> Boarding {
+    @inlinable
+    mutating func beginEntry(_ key: Key, _ waiter: Waiter, hasDeparted: Bool) -> Boarding {
         let run = makeRun(key)
         let id = makeID()
         var waiters = WaiterList<Waiter>()
@@ -110,7 +157,8 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
     }
 
     // In place: a copy of the entry would copy all its waiters, at every call.
-    private mutating func join(
+    @inlinable
+    mutating func join(
         entryAt index: Dictionary<Key, Entry>.Index,
         _ freshness: FlightFreshness,
         _ waiter: Waiter
@@ -132,19 +180,22 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
         return .success(Boarding(ticket: ticket, run: rerun, behind: run, isToBegin: false))
     }
 
-    private mutating func takeOff(_ run: Run, with waiters: WaiterList<Waiter>, hasDeparted: Bool) {
+    @inlinable
+    mutating func takeOff(_ run: Run, with waiters: WaiterList<Waiter>, hasDeparted: Bool) {
         entries[run.flight.key] = Entry(run: run, hasDeparted: hasDeparted, waiters: waiters)
         statistics.flights += 1
         statistics.inFlight += 1
     }
 
     /// Where the entry of `flight` is, unless it is over or was abandoned.
-    private func index(of flight: Flight) -> Dictionary<Key, Entry>.Index? {
+    @inlinable
+    func index(of flight: Flight) -> Dictionary<Key, Entry>.Index? {
         guard let index = entries.index(forKey: flight.key) else { return nil }
         return entries.values[index].run.flight.id == flight.id ? index : nil
     }
 
     /// - Returns: `false` when the flight is over or was abandoned.
+    @inlinable
     mutating func depart(_ flight: Flight) -> Bool {
         guard let index = index(of: flight) else { return false }
         entries.values[index].hasDeparted = true
@@ -154,6 +205,7 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
     /// Changes what is kept with `flight`.
     ///
     /// - Returns: `false` when the flight is over or was abandoned.
+    @inlinable
     mutating func update(_ flight: Flight, _ change: (inout Context) -> Void) -> Bool {
         guard let index = index(of: flight) else { return false }
         change(&entries.values[index].run.context)
@@ -161,9 +213,11 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
     }
 
     /// Those who wait for `flight`.
+    @inlinable
     func waiters(of flight: Flight) -> WaiterList<Waiter>? { index(of: flight).map { entries.values[$0].waiters } }
 
     /// - Returns: `nil` when the flight is over or was abandoned.
+    @inlinable
     mutating func land(_ flight: Flight, isFailure: Bool) -> Landing? {
         guard let index = index(of: flight) else { return nil }
         if isFailure { statistics.failures += 1 }
@@ -171,6 +225,7 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
         return Landing(run: entry.run, waiters: entry.waiters, next: entry.rerun)
     }
 
+    @inlinable
     mutating func leave(_ ticket: Ticket) -> Leaving {
         guard let index = entries.index(forKey: ticket.flight.key) else { return Leaving() }
         if entries.values[index].rerun?.flight.id == ticket.flight.id {
@@ -188,7 +243,8 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
     }
 
     /// Removes the entry and puts that of its rerun in its place.
-    private mutating func end(at index: Dictionary<Key, Entry>.Index) -> Entry {
+    @inlinable
+    mutating func end(at index: Dictionary<Key, Entry>.Index) -> Entry {
         let entry = entries.remove(at: index).value
         statistics.inFlight -= 1
         if let rerun = entry.rerun { takeOff(rerun, with: entry.rerunWaiters, hasDeparted: false) }

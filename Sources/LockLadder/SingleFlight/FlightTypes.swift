@@ -3,6 +3,7 @@ public struct KeyedFlight<Key: Hashable & Sendable>: Hashable, Sendable {
     public let key: Key
     public let id: UInt64
 
+    @inlinable
     init(key: Key, id: UInt64) {
         self.key = key
         self.id = id
@@ -13,9 +14,16 @@ public struct KeyedFlight<Key: Hashable & Sendable>: Hashable, Sendable {
 public struct FlightTicket<Key: Hashable & Sendable>: Hashable, Sendable {
     /// The flight that will answer: the one on its way, or the rerun that follows it.
     public let flight: KeyedFlight<Key>
-    let waiter: UInt64
+    @usableFromInline let waiter: UInt64
     /// Whether the call shares work that another one caused.
     public let isFolded: Bool
+
+    @inlinable
+    init(flight: KeyedFlight<Key>, waiter: UInt64, isFolded: Bool) {
+        self.flight = flight
+        self.waiter = waiter
+        self.isFolded = isFolded
+    }
 }
 
 /// Which flights will do for a caller.

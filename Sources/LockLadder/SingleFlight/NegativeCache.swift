@@ -1,25 +1,38 @@
 /// The kept negative results of a group, at most so many; the oldest gives way. Lies in what the group's mutex guards,
 /// so it frees nothing of the callers' itself: what is dropped is given back.
+@usableFromInline
 struct NegativeCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    @usableFromInline
     struct Entry: Sendable {
-        let key: Key
-        let result: Result<Value, any Error>
-        let expiry: MonotonicTime
-        fileprivate let number: UInt64
+        @usableFromInline let key: Key
+        @usableFromInline let result: Result<Value, any Error>
+        @usableFromInline let expiry: MonotonicTime
+        @usableFromInline let number: UInt64
+
+        @inlinable
+        init(key: Key, result: Result<Value, any Error>, expiry: MonotonicTime, number: UInt64) {
+            self.key = key
+            self.result = result
+            self.expiry = expiry
+            self.number = number
+        }
     }
 
-    private var entries: [Key: Entry] = [:]
+    @usableFromInline var entries: [Key: Entry] = [:]
     /// The keys in the order of their entries' making, from `oldest` on; those whose entry has gone or was made anew
     /// are passed over.
-    private var order: [(key: Key, number: UInt64)] = []
-    private var oldest = 0
-    private var nextNumber: UInt64 = 0
-    private let limit: Int
+    @usableFromInline var order: [(key: Key, number: UInt64)] = []
+    @usableFromInline var oldest = 0
+    @usableFromInline var nextNumber: UInt64 = 0
+    @usableFromInline let limit: Int
 
+    @inlinable
     init(limit: Int) { self.limit = limit }
 
+    @inlinable
     var count: Int { entries.count }
 
+    @inlinable
     func result(for key: Key, at now: MonotonicTime) -> Result<Value, any Error>? {
         guard let entry = entries[key], now < entry.expiry else { return nil }
         return entry.result
@@ -28,6 +41,7 @@ struct NegativeCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// Takes note of what became of a flight: the result is kept until `expiry`, or what was kept before goes.
     ///
     /// - Returns: what is no longer kept, to be freed under no lock.
+    @inlinable
     mutating func note(_ result: Result<Value, any Error>, for key: Key, until expiry: MonotonicTime?) -> [Entry] {
         var dropped: [Entry] = []
         if let old = entries.removeValue(forKey: key) { dropped.append(old) }
@@ -44,7 +58,8 @@ struct NegativeCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         return dropped
     }
 
-    private mutating func removeOldest() -> Entry? {
+    @inlinable
+    mutating func removeOldest() -> Entry? {
         while oldest < order.count {
             let (key, number) = order[oldest]
             oldest += 1

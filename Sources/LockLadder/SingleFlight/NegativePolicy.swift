@@ -10,6 +10,7 @@ public struct NegativePolicy<Value: Sendable>: Sendable {
         public let name: String
         public let keepNanoseconds: UInt64
 
+        @inlinable
         public init(_ name: String, keepNanoseconds: UInt64) {
             self.name = name
             self.keepNanoseconds = keepNanoseconds
@@ -18,13 +19,14 @@ public struct NegativePolicy<Value: Sendable>: Sendable {
 
     /// How many results are kept at most; the oldest gives way.
     public let entries: Int
-    let classify: (@Sendable (Result<Value, any Error>) -> Class?)?
-    let now: @Sendable () -> MonotonicTime
+    @usableFromInline let classify: (@Sendable (Result<Value, any Error>) -> Class?)?
+    @usableFromInline let now: @Sendable () -> MonotonicTime
 
     /// - Parameters:
     ///   - now: the clock by which results are kept.
     ///   - classify: the class of a result that is to be kept, `nil` for the others. Called once for each flight that
     ///     lands, under no lock.
+    @inlinable
     public init(
         entries: Int = 1_024,
         now: @escaping @Sendable () -> MonotonicTime = { .now },
@@ -35,19 +37,23 @@ public struct NegativePolicy<Value: Sendable>: Sendable {
         self.classify = entries > 0 ? classify : nil
     }
 
-    private init() {
+    @inlinable
+    init() {
         entries = 0
         now = { .now }
         classify = nil
     }
 
     /// Nothing is kept.
+    @inlinable
     public static var none: NegativePolicy { NegativePolicy() }
 
     /// The time to ask a cache with; `nil` when nothing is ever kept.
+    @inlinable
     var time: MonotonicTime? { classify == nil ? nil : now() }
 
     /// Until when `result` is to be kept; `nil`: not at all.
+    @inlinable
     func expiry(of result: Result<Value, any Error>) -> MonotonicTime? {
         guard let classify else { return nil }
         if case .failure(let error) = result, error is SingleFlightError || error is CancellationError { return nil }

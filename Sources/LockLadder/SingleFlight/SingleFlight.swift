@@ -23,19 +23,24 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
     public typealias Statistics = FlightStatistics
     public typealias Deliver = @Sendable (Value) -> Void
 
-    private struct NoContext: Sendable {}
-    private typealias Table = FlightTable<Key, Deliver, NoContext>
+    @usableFromInline
+    struct NoContext: Sendable {
+        @inlinable
+        init() {}
+    }
+    @usableFromInline typealias Table = FlightTable<Key, Deliver, NoContext>
 
-    private let table: Mutex<Table>
-    private let begin: @Sendable (Flight, Freshness) -> Void
-    private let cancel: @Sendable (Flight) -> Void
-    private let isFailure: @Sendable (Value) -> Bool
+    @usableFromInline let table: Mutex<Table>
+    @usableFromInline let begin: @Sendable (Flight, Freshness) -> Void
+    @usableFromInline let cancel: @Sendable (Flight) -> Void
+    @usableFromInline let isFailure: @Sendable (Value) -> Bool
 
     /// - Parameters:
     ///   - name: names the group's mutex.
     ///   - begin: starts the work of a flight, and learns what its first caller asked for. Must not wait.
     ///   - cancel: told that nobody wants a flight any more; landing it afterwards does nothing.
     ///   - isFailure: whether a result counts as a failure.
+    @inlinable
     public init(
         _ name: StaticString,
         limits: Limits = Limits(),
@@ -53,6 +58,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
     ///
     /// - Parameter deliver: called once with the result, on the thread that lands the flight. Must not wait.
     @discardableResult
+    @inlinable
     public func join(
         _ key: Key,
         _ freshness: Freshness,
@@ -68,10 +74,12 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
     /// Says that the request of `flight` is leaving now: callers who want a later one no longer share it.
     ///
     /// - Returns: `false` when the flight is over or was abandoned; then the request is not to be sent.
+    @inlinable
     public func depart(_ flight: Flight) -> Bool { table.withLock { $0.depart(flight) } }
 
     /// Ends `flight` with its result and begins the rerun if somebody waits for one. Later calls for the same flight
     /// do nothing.
+    @inlinable
     public func land(_ flight: Flight, with value: Value) {
         let failed = isFailure(value)
         guard let landing = table.withLock({ $0.land(flight, isFailure: failed) }) else { return }
@@ -80,6 +88,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
     }
 
     /// Stops waiting. The call will not be answered any more unless the answer is already on its way.
+    @inlinable
     public func leave(_ ticket: Ticket) {
         let leaving = table.withLock { $0.leave(ticket) }
         // Outside the lock: what the closure of the one who left holds ends with somebody else's code.
@@ -89,5 +98,6 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
         }
     }
 
+    @inlinable
     public var statistics: Statistics { table.withLock { $0.statistics } }
 }

@@ -1,11 +1,15 @@
-internal import Synchronization
-
 /// A flight as its work sees it.
 public struct RunningFlight: Sendable {
-    let node: FlightNode
+    @usableFromInline let node: FlightNode
 
     /// Whether all callers have left: the result will be thrown away, so the work may stop.
+    @inlinable
     public var isCancelled: Bool { node.isCancelled }
+
+    @inlinable
+    init(node: FlightNode) {
+        self.node = node
+    }
 }
 
 /// Folds simultaneous calls of threads for the same thing into one piece of work.
@@ -32,55 +36,68 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     public typealias Statistics = FlightStatistics
 
     /// A caller that sleeps.
-    private final class Call: @unchecked Sendable {
+    @usableFromInline
+    final class Call: @unchecked Sendable {
         // SAFETY: `@unchecked Sendable`: `news` is written once, by the one that took the call out of the table or
         // gave it the work, before it raises the signal; and read after the signal was seen.
-        let signal = WakeSignal()
-        let canLeave: Bool
-        var news: News?
+        @usableFromInline let signal = WakeSignal()
+        @usableFromInline let canLeave: Bool
+        @usableFromInline var news: News?
 
+        @inlinable
         init(canLeave: Bool) { self.canLeave = canLeave }
 
+        @inlinable
         func tell(_ news: News) {
             self.news = news
             signal.raise()
         }
     }
 
-    private enum News: Sendable {
+    @usableFromInline
+    enum News: Sendable {
         case result(Result<Value, any Error>)
         /// The rerun begins, and this caller does its work.
         case work(Table.Run)
     }
 
     /// `nil` for a caller that does the work on its own thread: it needs nobody to tell it the result.
-    private typealias Table = FlightTable<Key, Call?, FlightNode>
+    @usableFromInline typealias Table = FlightTable<Key, Call?, FlightNode>
 
-    private struct State: Sendable {
-        var table: Table
-        var negatives: NegativeCache<Key, Value>
+    @usableFromInline
+    struct State: Sendable {
+        @usableFromInline var table: Table
+        @usableFromInline var negatives: NegativeCache<Key, Value>
         /// Threads of the group that run now.
-        var threads = 0
+        @usableFromInline var threads = 0
+
+        @inlinable
+        init(table: Table, negatives: NegativeCache<Key, Value>) {
+            self.table = table
+            self.negatives = negatives
+        }
     }
 
-    private enum Entrance: Sendable {
+    @usableFromInline
+    enum Entrance: Sendable {
         case answered(Result<Value, any Error>)
         case aboard(Table.Boarding)
         /// There is a flight, and the caller came without what it needs to sleep.
         case occupied
     }
 
-    private let name: StaticString
-    private let state: Mutex<State>
-    private let threadLimit: Int
-    private let negative: NegativePolicy<Value>
-    private let work: @Sendable (Key, RunningFlight) throws -> Value
+    @usableFromInline let name: StaticString
+    @usableFromInline let state: Mutex<State>
+    @usableFromInline let threadLimit: Int
+    @usableFromInline let negative: NegativePolicy<Value>
+    @usableFromInline let work: @Sendable (Key, RunningFlight) throws -> Value
 
     /// - Parameters:
     ///   - name: names the group's mutex, its threads (15 bytes are kept), and the group in the path of a cycle.
     ///   - threads: how many flights of callers with a deadline may run at once.
     ///   - negative: which results are kept for a while.
     ///   - work: makes the value for a key.
+    @inlinable
     public init(
         _ name: StaticString,
         limits: Limits = Limits(),
@@ -102,6 +119,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     ///   - freshness: with `requestedAfterNow` only work that begins after this call will do, and no kept result.
     ///   - deadline: how long this caller waits at most. Without one it waits as long as the work takes.
     /// - Throws: the error of the work, or ``SingleFlightError``.
+    @inlinable
     public func value(
         for key: Key,
         _ freshness: Freshness = .shared,
@@ -127,7 +145,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         }
     }
 
-    private static func enter(
+    @inlinable
+    static func enter(
         _ call: Call?,
         _ key: Key,
         _ freshness: Freshness,
@@ -146,13 +165,14 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         }
     }
 
-    private func fly(
+    @inlinable
+    func fly(
         _ boarding: Table.Boarding,
         _ call: Call?,
         until deadline: MonotonicTime?,
         _ site: CallSite
     ) throws -> Value {
-        guard let current = FlightNode.current else { return try complete(boarding, call, until: deadline, site) }
+        guard let current = FlightNode.ofCaller else { return try complete(boarding, call, until: deadline, site) }
         let wait = FlightGraph.Wait(waiter: current, target: boarding.run.context, behind: boarding.behind?.context)
         do throws(SingleFlightError) {
             try FlightGraph.enter(wait)
@@ -164,7 +184,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         return try complete(boarding, call, until: deadline, site)
     }
 
-    private func complete(
+    @inlinable
+    func complete(
         _ boarding: Table.Boarding,
         _ call: Call?,
         until deadline: MonotonicTime?,
@@ -176,7 +197,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         return try sleep(call, boarding.ticket, until: deadline, site)
     }
 
-    private func sleep(
+    @inlinable
+    func sleep(
         _ call: Call,
         _ ticket: FlightTicket<Key>,
         until deadline: MonotonicTime?,
@@ -201,7 +223,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     ///
     /// - Returns: `false` when its answer is on its way.
     @discardableResult
-    private func leave(_ ticket: FlightTicket<Key>) -> Bool {
+    @inlinable
+    func leave(_ ticket: FlightTicket<Key>) -> Bool {
         let (leaving, worker) = state.withLock { state -> (Table.Leaving, Call?) in
             let leaving = state.table.leave(ticket)
             return (leaving, Self.worker(for: leaving.next, in: state.table))
@@ -212,17 +235,20 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     }
 
     /// Who of those that wait for a rerun does its work: one that cannot leave before it is done.
-    private static func worker(for run: Table.Run?, in table: Table) -> Call? {
+    @inlinable
+    static func worker(for run: Table.Run?, in table: Table) -> Call? {
         guard let run, let waiters = table.waiters(of: run.flight) else { return nil }
         for case let waiter? in waiters.all where !waiter.canLeave { return waiter }
         return nil
     }
 
-    private func begin(_ run: Table.Run, _ worker: Call?) {
+    @inlinable
+    func begin(_ run: Table.Run, _ worker: Call?) {
         if let worker { worker.tell(.work(run)) } else { startThread(for: run) }
     }
 
-    private func startThread(for run: Table.Run) {
+    @inlinable
+    func startThread(for run: Table.Run) {
         let isAllowed = state.withLock { state -> Bool in
             guard state.threads < threadLimit else { return false }
             state.threads += 1
@@ -238,7 +264,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
 
     /// Does the work of a flight on this thread.
     @discardableResult
-    private func perform(
+    @inlinable
+    func perform(
         _ run: Table.Run,
         hasDeparted: Bool = false,
         isOnOwnThread: Bool = false
@@ -246,14 +273,15 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         let isWanted = hasDeparted || depart(run, isOnOwnThread: isOnOwnThread)
         // Only a thread of the group's comes too late, and nobody looks at what it returns.
         guard isWanted else { return .failure(CancellationError()) }
-        let result = FlightNode.$current.withValue(run.context) {
+        let result = run.context.perform {
             Result { try work(run.flight.key, RunningFlight(node: run.context)) }
         }
         land(run, with: result, endsThread: isOnOwnThread)
         return result
     }
 
-    private func depart(_ run: Table.Run, isOnOwnThread: Bool) -> Bool {
+    @inlinable
+    func depart(_ run: Table.Run, isOnOwnThread: Bool) -> Bool {
         state.withLock { state in
             if state.table.depart(run.flight) { return true }
             if isOnOwnThread { state.threads -= 1 }
@@ -261,7 +289,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         }
     }
 
-    private func land(_ run: Table.Run, with result: Result<Value, any Error>, endsThread: Bool = false) {
+    @inlinable
+    func land(_ run: Table.Run, with result: Result<Value, any Error>, endsThread: Bool = false) {
         typealias Step = (landing: Table.Landing?, worker: Call?, dropped: [NegativeCache<Key, Value>.Entry])
         let isFailure = if case .failure = result { true } else { false }
         let expiry = negative.expiry(of: result)
@@ -280,8 +309,10 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         withExtendedLifetime(step.dropped) {}
     }
 
+    @inlinable
     public var statistics: Statistics { state.withLock { $0.table.statistics } }
 
     /// Threads of the group that run now.
+    @inlinable
     public var threads: Int { state.withLock { $0.threads } }
 }

@@ -2,25 +2,36 @@
 /// that a crowd that leaves at once does not cost the square of its size.
 ///
 /// Not safe for several threads: it lies in what a group's mutex guards.
+@usableFromInline
 struct WaiterList<Waiter: Sendable>: Sendable {
-    private struct Place: Sendable {
-        let id: UInt64
+    @usableFromInline
+    struct Place: Sendable {
+        @usableFromInline let id: UInt64
         /// `nil` once taken out.
-        var waiter: Waiter?
+        @usableFromInline var waiter: Waiter?
+
+        @inlinable
+        init(id: UInt64, waiter: Waiter?) {
+            self.id = id
+            self.waiter = waiter
+        }
     }
 
-    private var places: [Place] = []
-    private(set) var count = 0
+    @usableFromInline var places: [Place] = []
+    @usableFromInline var count = 0
 
+    @inlinable
     var isEmpty: Bool { count == 0 }
 
     /// - Parameter id: higher than all before.
+    @inlinable
     mutating func append(_ waiter: Waiter, id: UInt64) {
         places.append(Place(id: id, waiter: waiter))
         count += 1
     }
 
     /// Takes out the waiter of this id, if it is here.
+    @inlinable
     mutating func take(_ id: UInt64) -> Waiter? {
         var low = 0
         var high = places.count
@@ -36,5 +47,9 @@ struct WaiterList<Waiter: Sendable>: Sendable {
     }
 
     /// Those who wait still, the longest wait first.
+    @inlinable
     var all: some Sequence<Waiter> { places.lazy.compactMap { $0.waiter } }
+
+    @inlinable
+    init() {}
 }
