@@ -37,12 +37,14 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     @usableFromInline
     final class Call: @unchecked Sendable {
         // SAFETY: `@unchecked Sendable`: the first three are touched under the group's mutex, or by the one that took
-        // the call out of the table; the last two by the caller alone.
+        // the call out of the table; the others by the caller alone.
         @usableFromInline var continuation: UnsafeContinuation<Value, any Error>?
         @usableFromInline var ticket: FlightTicket<Key>?
         @usableFromInline var hasLeft = false
         @usableFromInline var alarm: DeadlineTimer.Alarm?
         @usableFromInline var wait: FlightGraph.Wait?
+        /// For a caller that shares another one's flight.
+        @usableFromInline var slept: FlightAccounting.Wait?
 
         @inlinable
         init() {}
@@ -69,6 +71,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     }
 
     @usableFromInline let state: Mutex<State>
+    @usableFromInline let accounting: FlightAccounting
     @usableFromInline let negative: NegativePolicy<Value>
     @usableFromInline let work: @Sendable (Key) async throws -> Value
 
@@ -85,6 +88,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     ) {
         let table = Table(limits: limits) { Context(node: FlightNode(group: name, key: $0.key)) }
         state = Mutex(name, State(table: table, negatives: NegativeCache(limit: negative.entries)))
+        accounting = FlightAccounting(name)
         self.negative = negative
         self.work = work
     }
@@ -101,7 +105,8 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         _ freshness: Freshness = .shared,
         until deadline: MonotonicTime? = nil,
         fileID: StaticString = #fileID,
-        line: UInt = #line
+        line: UInt = #line,
+        function: StaticString = #function
     ) async throws -> Value {
         try Task.checkCancellation()
         if let deadline, deadline <= .now { throw SingleFlightError.deadlineExceeded }
@@ -109,6 +114,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         defer {
             if let alarm = call.alarm { DeadlineTimer.shared.cancel(alarm) }
             if let wait = call.wait { FlightGraph.leave(wait) }
+            if let slept = call.slept { accounting.end(slept, isAnswered: !call.hasLeft) }
         }
         return try await withTaskCancellationHandler {
             // SAFETY: a continuation is resumed by the one that takes it out of its call, and at most one does: either
@@ -118,7 +124,11 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
                 let entrance = unsafe enter(call, continuation, key, freshness, site)
                 switch entrance {
                 case .answered(let result): unsafe continuation.resume(with: result)
-                case .aboard(let boarding): board(call, boarding, until: deadline)
+                case .aboard(let boarding):
+                    let site = CallSite(fileID: fileID, line: line)
+                    accounting.noteCall(at: site, causesWork: boarding.isToBegin)
+                    if boarding.ticket.isFolded { call.slept = accounting.beginWait(at: site, in: function) }
+                    board(call, boarding, until: deadline)
                 }
             }
         } onCancel: {
@@ -228,6 +238,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
             return (landing, state.negatives.note(result, for: run.flight.key, until: expiry))
         }
         guard let landing else { return }
+        accounting.noteLanding()
         run.context.node.end(isCancelled: false)
         for call in landing.waiters.all { unsafe call.continuation.take()?.resume(with: result) }
         // Under no lock: what was kept is somebody else's.

@@ -139,13 +139,15 @@ final class HotEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     /// The value of `key` if the snapshot has it. Takes no lock.
     func cached(_ key: Key) -> Value? {
-        var reader = cell.makeReader()
-        return cached(key, by: &reader)
+        // The clock is somebody else's, so the entry is taken out of the read before it is asked.
+        live(cell.withSnapshot { $0.entries[key] })
     }
 
     func cached(_ key: Key, by reader: inout SnapshotReader<Index>) -> Value? {
-        // The clock is somebody else's, so the entry is taken out of the read before it is asked.
-        let entry = reader.withSnapshot { $0.entries[key] }
+        live(reader.withSnapshot { $0.entries[key] })
+    }
+
+    private func live(_ entry: Entry?) -> Value? {
         guard let entry, isLive(entry) else { return nil }
         entry.touch()
         return entry.value

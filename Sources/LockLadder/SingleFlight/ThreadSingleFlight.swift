@@ -88,6 +88,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
 
     @usableFromInline let name: StaticString
     @usableFromInline let state: Mutex<State>
+    @usableFromInline let accounting: FlightAccounting
     @usableFromInline let threadLimit: Int
     @usableFromInline let negative: NegativePolicy<Value>
     @usableFromInline let work: @Sendable (Key, RunningFlight) throws -> Value
@@ -107,6 +108,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     ) {
         let table = Table(limits: limits) { FlightNode(group: name, key: $0.key) }
         state = Mutex(name, State(table: table, negatives: NegativeCache(limit: negative.entries)))
+        accounting = FlightAccounting(name)
         self.name = name
         threadLimit = threads
         self.negative = negative
@@ -125,7 +127,8 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         _ freshness: Freshness = .shared,
         until deadline: MonotonicTime? = nil,
         fileID: StaticString = #fileID,
-        line: UInt = #line
+        line: UInt = #line,
+        function: StaticString = #function
     ) throws -> Value {
         if let deadline, deadline <= .now { throw SingleFlightError.deadlineExceeded }
         let site = CallSite(fileID: fileID, line: line)
@@ -139,7 +142,9 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
             }
             switch entrance {
             case .answered(let result): return try result.get()
-            case .aboard(let boarding): return try fly(boarding, call, until: deadline, site)
+            case .aboard(let boarding):
+                accounting.noteCall(at: site, causesWork: boarding.isToBegin)
+                return try fly(boarding, call, until: deadline, (site, function))
             case .occupied: call = Call(canLeave: false)
             }
         }
@@ -170,7 +175,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         _ boarding: Table.Boarding,
         _ call: Call?,
         until deadline: MonotonicTime?,
-        _ site: CallSite
+        _ site: (CallSite, StaticString)
     ) throws -> Value {
         guard let current = FlightNode.ofCaller else { return try complete(boarding, call, until: deadline, site) }
         let wait = FlightGraph.Wait(waiter: current, target: boarding.run.context, behind: boarding.behind?.context)
@@ -189,7 +194,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         _ boarding: Table.Boarding,
         _ call: Call?,
         until deadline: MonotonicTime?,
-        _ site: CallSite
+        _ site: (CallSite, StaticString)
     ) throws -> Value {
         if boarding.isToBegin, deadline == nil { return try perform(boarding.run, hasDeparted: true).get() }
         if boarding.isToBegin { startThread(for: boarding.run) }
@@ -202,12 +207,13 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         _ call: Call,
         _ ticket: FlightTicket<Key>,
         until deadline: MonotonicTime?,
-        _ site: CallSite
+        _ site: (CallSite, StaticString)
     ) throws -> Value {
-        let start = MonotonicTime.now
+        // Whoever caused the work and has it done on another thread waits for nobody else's.
+        let wait = ticket.isFolded ? accounting.beginWait(at: site.0, in: site.1) : nil
         let isTold = call.signal.wait(until: deadline)
         let hasLeft = !isTold && leave(ticket)
-        noteWait(group: name, site: site, nanoseconds: MonotonicTime.now.nanoseconds(since: start), hasLeft: hasLeft)
+        if let wait { accounting.end(wait, isAnswered: !hasLeft) }
         if hasLeft { throw SingleFlightError.deadlineExceeded }
         // Without a deadline: whoever took the call out of the table is about to raise the signal, and waits for
         // nothing in between.
@@ -302,6 +308,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
             return (landing, worker, state.negatives.note(result, for: run.flight.key, until: expiry))
         }
         guard let landing = step.landing else { return }
+        if !landing.waiters.isEmpty { accounting.noteLanding() }
         run.context.end(isCancelled: false)
         for waiter in landing.waiters.all { waiter?.tell(.result(result)) }
         if let next = landing.next { begin(next, step.worker) }
