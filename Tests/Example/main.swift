@@ -2,28 +2,20 @@ import LockLadder
 
 final class Price: Sendable {
     let cents: Int
-    init(cents: Int) { self.cents = cents }
+    init(_ cents: Int) { self.cents = cents }
 }
 
-let price = SnapshotCell("example.price", Price(cents: 0))
-let downloads = AsyncSingleFlight<String, Price>("example.downloads") { _ in
-    try await Task.sleep(nanoseconds: 50_000_000)
-    return Price(cents: 300)
-}
-// Eight ask at once: one download. Its result is published as a whole.
-await withTaskGroup(of: Void.self) { tasks in
-    for _ in 0..<8 { tasks.addTask { if let new = try? await downloads.value(for: "pear") { price.publish(new) } } }
-}
-// Four threads read it without ever waiting, and meet at a lock that counts.
+let price = SnapshotCell("example.price", Price(0))
+// Whoever comes first does the work; the others share its result.
+let downloads = ThreadSingleFlight<String, Int>("example.downloads") { fruit, _ in fruit == "pear" ? 300 : 0 }
 let sold = Mutex("example.sold", 0)
-let sellers = (0..<4).compactMap { number in
+let sellers = (1...4).compactMap { number in
     NamedThread("seller-\(number)") {
+        if let cents = try? downloads.value(for: "pear") { price.publish(Price(cents)) }
         var reader = price.makeReader()
-        for _ in 0..<10_000 { sold.withLock { sold in sold += reader.withSnapshot { $0.cents } } }
+        for _ in 0..<10_000 { sold.withLock { sum in sum += reader.withSnapshot { $0.cents } } }
     }
 }
-for seller in sellers { _ = seller.join(until: .now.advanced(byNanoseconds: 10_000_000_000)) }
-print(
-    "\(downloads.statistics.flights) download for \(downloads.statistics.calls) callers; sold \(sold.withLock { $0 })"
-)
-for lock in ContentionRegistry.shared.all { print(lock.name, lock.statistics.acquisitions, lock.statistics.contended) }
+for seller in sellers { _ = seller.join(until: .now.advanced(byNanoseconds: 60_000_000_000)) }
+print("sold for \(sold.withLock { $0 })")
+for lock in ContentionRegistry.shared.all { print(lock.kind, lock.name, lock.statistics.acquisitions) }
