@@ -54,11 +54,11 @@ public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     ) throws(Failure) -> sending Result {
         let site = CallSite(fileID: fileID, line: line)
         #if DEBUG
-            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
+            LockOrder.willTake(probe, site)
         #endif
         let isSpecial = unsafe core.pointee.lock(site, in: function, probe)
         #if DEBUG
-            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
+            LockOrder.took(probe, site)
         #endif
         defer {
             #if DEBUG

@@ -52,7 +52,7 @@ struct MutexCore: ~Copyable {
             successOrdering: .acquiring,
             failureOrdering: .relaxed
         )
-        if !attempt.exchanged { isSpecial = lockContended(site, in: function, probe, until: 0) == .withRecord }
+        if !attempt.exchanged { isSpecial = lockContended(site, in: function, probe) }
         if Accounting.isCompiledIn {
             // Relaxed: a hint, and a count that only the holder writes: a load and a store are enough for it.
             holder.store(site.word, ordering: .relaxed)
@@ -66,16 +66,25 @@ struct MutexCore: ~Copyable {
         return isSpecial
     }
 
-    /// The same with a deadline on the monotonic clock.
-    ///
-    /// - Returns: `nil` when it passed first.
-    func lock(_ site: CallSite, in function: StaticString, _ probe: LockProbe, until deadline: UInt64) -> Bool? {
-        let outcome = spin(rounds: 1) ? .taken : lockContended(site, in: function, probe, until: deadline)
-        guard outcome != .late else { return nil }
+    /// The same for a lock that is made of this one and of more: with a deadline on the monotonic clock, and without an
+    /// end to the books. Where the outcome is ``Outcome/slept``, `wait` is left open, to be ended by the caller.
+    func lock(
+        _ site: CallSite,
+        in function: StaticString,
+        _ probe: LockProbe,
+        _ wait: inout LockProbe.Wait?,
+        until deadline: UInt64
+    ) -> Outcome {
+        let outcome = tryOnce() ? .taken : acquire(site, in: function, probe, &wait, until: deadline)
+        guard outcome != .late else { return .late }
+        // Relaxed: as in the fast path.
         holder.store(site.word, ordering: .relaxed)
-        acquisitions.wrappingAdd(1, ordering: .relaxed)
-        return outcome == .withRecord
+        acquisitions.store(acquisitions.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        return outcome
     }
+
+    /// When a holder last released it to somebody who waited. Relaxed: a hint.
+    var lastReleasedAt: UInt64 { releasedAt.load(ordering: .relaxed) }
 
     @inlinable
     @inline(__always)
@@ -94,51 +103,70 @@ struct MutexCore: ~Copyable {
     @inline(never)
     func beginSample() { sampleBegan.store(cll_now_ns(), ordering: .relaxed) }
 
-    /// How a contended acquisition ended.
-    @usableFromInline
+    /// How an acquisition ended.
     enum Outcome {
+        /// At once.
         case taken
-        /// The thread slept, and the probe keeps a record of it.
-        case withRecord
+        /// After some spinning.
+        case spun
+        /// The thread slept.
+        case slept
         /// The deadline passed first.
         case late
     }
 
+    /// - Returns: whether the thread slept and has something to tell at the release.
     @usableFromInline
     @inline(never)
-    func lockContended(
+    func lockContended(_ site: CallSite, in function: StaticString, _ probe: LockProbe) -> Bool {
+        var wait: LockProbe.Wait?
+        if acquire(site, in: function, probe, &wait, until: 0) == .spun { probe.noteSpun() }
+        guard let wait, let record = probe.end(wait, releasedAt: lastReleasedAt) else { return false }
+        probe.keep(record)
+        return true
+    }
+
+    /// Spins, then sleeps; the books are the caller's to close.
+    private func acquire(
         _ site: CallSite,
         in function: StaticString,
         _ probe: LockProbe,
+        _ wait: inout LockProbe.Wait?,
         until deadline: UInt64
     ) -> Outcome {
         // Relaxed: whoever held it a moment ago is the best that can be told.
         let heldBy = CallSite(word: holder.load(ordering: .relaxed))
-        if spin(rounds: 5) {
-            probe.noteSpun()
-            return .taken
-        }
-        var wait = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
-        guard let hold = park(&wait, until: deadline) else {
-            probe.abandon(wait)
+        if spin(rounds: 5) { return .spun }
+        var begun = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
+        guard let hold = park(&begun, until: deadline) else {
+            probe.abandon(begun)
             return .late
         }
-        guard wait.parks > 0 else {
+        guard begun.parks > 0 else {
             // Released between the last turn of the spinning and here.
-            probe.abandon(wait)
-            probe.noteSpun()
-            return .taken
+            probe.abandon(begun)
+            return .spun
         }
-        guard Accounting.isCompiledIn else { return .taken }
-        // Relaxed: hints.
-        let released = releasedAt.load(ordering: .relaxed)
-        // Several may have held the lock during this wait, one after the other. Only when nobody has taken it since,
-        // the time was one hold; `holder` still names it.
-        if released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number {
-            probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
+        if Accounting.isCompiledIn {
+            let released = lastReleasedAt
+            // Several may have held the lock during this wait, one after the other. Only when nobody has taken it
+            // since, the time was one hold; `holder` still names it. Relaxed: hints.
+            if released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number {
+                probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
+            }
         }
-        if let record = probe.end(wait, releasedAt: released) { probe.keep(record) }
-        return .withRecord
+        wait = begun
+        return .slept
+    }
+
+    private func tryOnce() -> Bool {
+        // Acquiring: as in the fast path.
+        word.compareExchange(
+            expected: Self.free,
+            desired: Self.taken,
+            successOrdering: .acquiring,
+            failureOrdering: .relaxed
+        ).exchanged
     }
 
     private func spin(rounds: Int) -> Bool {
@@ -146,14 +174,7 @@ struct MutexCore: ~Copyable {
             for _ in 0..<30 { cll_pause() }
             // Relaxed: only worth a try when it is free.
             guard word.load(ordering: .relaxed) == Self.free else { continue }
-            // Acquiring: as in the fast path.
-            let attempt = word.compareExchange(
-                expected: Self.free,
-                desired: Self.taken,
-                successOrdering: .acquiring,
-                failureOrdering: .relaxed
-            )
-            if attempt.exchanged { return true }
+            if tryOnce() { return true }
         }
         return false
     }

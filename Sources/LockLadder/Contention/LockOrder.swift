@@ -53,20 +53,20 @@ public enum LockOrder {
 
     /// The calling thread is about to take a lock.
     @usableFromInline
-    static func willTake(_ lock: UInt, _ name: StaticString, _ site: CallSite) {
+    static func willTake(_ lock: LockProbe, _ site: CallSite) {
         let held = unsafe cll_held_locks_of_this_thread()
         let count = unsafe min(held.pointee.count, UInt32(CLL_HELD))
         for index in 0..<Int(count) {
             let other = unsafe entry(index, of: held).pointee
-            if other.lock == lock {
+            if other.lock == identity(of: lock) {
                 fatalError(
-                    "the lock \(name) is taken at \(site) on a thread that holds it since \(heldSite(of: other))"
+                    "the lock \(lock.name) is taken at \(site) on a thread that holds it since \(heldSite(of: other))"
                 )
             }
             let step = Step(
                 held: unsafe String(cString: UnsafePointer<CChar>(bitPattern: other.name).unsafelyUnwrapped),
                 heldAt: heldSite(of: other),
-                taken: "\(name)",
+                taken: "\(lock.name)",
                 takenAt: site
             )
             if step.held != step.taken { remember(step) }
@@ -75,12 +75,13 @@ public enum LockOrder {
 
     /// It has it.
     @usableFromInline
-    static func took(_ lock: UInt, _ name: StaticString, _ site: CallSite) {
+    static func took(_ lock: LockProbe, _ site: CallSite) {
         let held = unsafe cll_held_locks_of_this_thread()
         let count = unsafe held.pointee.count
         // Deeper nesting than there is room for is counted, not remembered.
         if count < CLL_HELD {
-            let name = unsafe UInt(bitPattern: name.cString)
+            let name = unsafe UInt(bitPattern: lock.name.cString)
+            let lock = identity(of: lock)
             unsafe entry(Int(count), of: held).initialize(to: cll_held(lock: lock, name: name, site: site.word))
         }
         unsafe held.pointee.count = count + 1
@@ -101,6 +102,9 @@ public enum LockOrder {
         let offset = MemoryLayout<cll_held_locks>.offset(of: \.locks) ?? 0
         return unsafe (UnsafeMutableRawPointer(held) + offset).assumingMemoryBound(to: cll_held.self) + index
     }
+
+    /// Good for as long as the lock is held, and so lives.
+    private static func identity(of lock: LockProbe) -> UInt { UInt(bitPattern: ObjectIdentifier(lock)) }
 
     private static func heldSite(of held: cll_held) -> CallSite { CallSite(word: held.site) }
 

@@ -144,19 +144,7 @@ public final class LockProbe: Sendable {
     }
 
     /// Leaves the record of the wait that has just ended with the lock, to be told at its release. Under the lock only.
-    ///
-    /// A writer may have waited for another writer and then for readers: told as one wait.
-    func keep(_ record: ContentionRecord) {
-        var record = record
-        if let first = unsafe kept {
-            record.waitNanoseconds += first.waitNanoseconds
-            record.holdNanoseconds += first.holdNanoseconds
-            record.wakeNanoseconds += first.wakeNanoseconds
-        }
-        unsafe kept = record
-    }
-
-    var hasKept: Bool { unsafe kept != nil }
+    func keep(_ record: ContentionRecord) { unsafe kept = record }
 
     /// Takes that record out again. Under the lock only.
     func takeKept() -> ContentionRecord? { unsafe kept.take() }

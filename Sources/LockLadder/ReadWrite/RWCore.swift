@@ -32,6 +32,8 @@ struct RWCore: ~Copyable {
     private let sleepingReaders = Atomic<UInt32>(0)
     private let writes = Atomic<UInt64>(0)
     private let writerSite = Atomic<UInt>(0)
+    /// The kernel's number of the thread that writes; 0 for none.
+    private let writerThread = Atomic<UInt32>(0)
     private let writingSince = Atomic<UInt64>(0)
     /// When the last writer, or the last reader that a writer slept for, let go.
     private let releasedAt = Atomic<UInt64>(0)
@@ -55,6 +57,10 @@ struct RWCore: ~Copyable {
         in function: StaticString,
         _ probe: LockProbe
     ) -> Bool {
+        #if DEBUG
+            LockOrder.willTake(probe, site)
+            LockOrder.took(probe, site)
+        #endif
         var isSpecial = false
         // Relaxed: the writer's barrier makes it visible in time.
         slot.reading.store(site.word, ordering: .relaxed)
@@ -74,6 +80,9 @@ struct RWCore: ~Copyable {
     @inlinable
     @inline(__always)
     func unlockShared(_ slot: borrowing ReadSlot, _ isSpecial: Bool) {
+        #if DEBUG
+            LockOrder.released()
+        #endif
         // Relaxed: this look only lets a departure that a writer waits for be timed before it happens.
         if isSpecial || writerSleeps.load(ordering: .relaxed) != 0 { return unlockSharedSlowly(slot) }
         // Releasing: what was read was read before the writer goes on.
@@ -100,6 +109,7 @@ struct RWCore: ~Copyable {
             leave(slot)
             turns += 1
             if turns == 1, spinAtGate() { continue }
+            refuseToWaitForItself(site, probe)
             // Relaxed: a hint.
             let writer = CallSite(word: writerSite.load(ordering: .relaxed))
             var sleep = wait ?? probe.beginWait(.shared, at: site, in: function, heldBy: writer)
@@ -186,51 +196,65 @@ struct RWCore: ~Copyable {
         patience: UInt64,
         until deadline: UInt64
     ) -> Bool? {
-        guard let isSpecial = writers.lock(site, in: function, probe, until: deadline) else { return nil }
+        refuseToWaitForItself(site, probe)
+        #if DEBUG
+            LockOrder.willTake(probe, site)
+        #endif
+        // One wait, be it for a writer, for readers, or for both in turn.
+        var wait: LockProbe.Wait?
+        var outcome = writers.lock(site, in: function, probe, &wait, until: deadline)
+        guard outcome != .late else { return nil }
+        // Relaxed: a hint for readers that wait from now on: it is this writer that they wait for.
         writerSite.store(site.word, ordering: .relaxed)
-        guard closeGate(slots, site, in: function, probe, patience: patience, until: deadline) else {
-            writers.unlock(probe, isSpecial)
-            return nil
-        }
-        if Accounting.isCompiledIn {
-            // Relaxed: counted by one writer at a time.
-            writes.store(writes.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
-            // A write costs microseconds anyway, so each one is timed.
-            writingSince.store(cll_now_ns(), ordering: .relaxed)
-        }
-        return isSpecial
-    }
-
-    /// Closes the gate and waits until no reader is inside.
-    private func closeGate(
-        _ slots: ReadSlots,
-        _ site: CallSite,
-        in function: StaticString,
-        _ probe: LockProbe,
-        patience: UInt64,
-        until deadline: UInt64
-    ) -> Bool {
-        if close(slots) == nil { return true }
-        var turns = 0
-        while turns < 8 {
-            for _ in 0..<30 { cll_pause() }
-            turns += 1
-            if slots.reader() == nil {
-                probe.noteSpun()
-                return true
+        if let reader = close(slots) {
+            if spin(slots) {
+                if outcome == .taken { outcome = .spun }
+            } else {
+                var sleep = wait ?? probe.beginWait(.exclusive, at: site, in: function, heldBy: reader)
+                guard drain(slots, &sleep, probe, patience: patience, until: deadline) else {
+                    reopenGate()
+                    probe.abandon(sleep)
+                    writers.unlock(probe, false)
+                    return nil
+                }
+                wait = sleep
             }
         }
-        var wait = probe.beginWait(.exclusive, at: site, in: function, heldBy: slots.reader() ?? .none)
-        let isIn = drain(slots, &wait, patience: patience, until: deadline)
-        guard isIn else {
-            openGate()
-            probe.abandon(wait)
-            return false
-        }
-        let released = releasedAt.load(ordering: .relaxed)
-        if released > wait.began { probe.noteHold(released - wait.began, at: wait.holder) }
-        if let record = probe.end(wait, releasedAt: released) { probe.keep(record) }
+        if outcome == .spun, wait == nil { probe.noteSpun() }
+        return begin(probe, wait)
+    }
+
+    /// The writer is in.
+    private func begin(_ probe: LockProbe, _ wait: LockProbe.Wait?) -> Bool {
+        #if DEBUG
+            LockOrder.took(probe, CallSite(word: writerSite.load(ordering: .relaxed)))
+        #endif
+        // Relaxed, all: hints and figures; counted by one writer at a time.
+        writerThread.store(cll_thread_id(), ordering: .relaxed)
+        guard Accounting.isCompiledIn else { return false }
+        writes.store(writes.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        // A write costs microseconds anyway, so each one is timed.
+        writingSince.store(cll_now_ns(), ordering: .relaxed)
+        let released = max(releasedAt.load(ordering: .relaxed), writers.lastReleasedAt)
+        guard let wait, let record = probe.end(wait, releasedAt: released) else { return false }
+        probe.keep(record)
         return true
+    }
+
+    /// A thread that wants the lock while it writes would wait for ever.
+    private func refuseToWaitForItself(_ site: CallSite, _ probe: LockProbe) {
+        // Relaxed: a thread sees its own store, and the number of another is another.
+        guard writerThread.load(ordering: .relaxed) == cll_thread_id() else { return }
+        let own = CallSite(word: writerSite.load(ordering: .relaxed))
+        fatalError("RWLock \(probe.name): \(site) would wait for this thread's own write at \(own)")
+    }
+
+    private func spin(_ slots: ReadSlots) -> Bool {
+        for _ in 0..<8 {
+            for _ in 0..<30 { cll_pause() }
+            if slots.reader() == nil { return true }
+        }
+        return false
     }
 
     /// Closes the gate.
@@ -240,7 +264,9 @@ struct RWCore: ~Copyable {
         // Sequentially consistent: before the barrier, so that readers that announce themselves after it see it.
         gate.bitwiseOr(Self.closed, ordering: .sequentiallyConsistent)
         if !passBarrier() {
-            _ = sleepForDeparture(departures.load(ordering: .relaxed), until: cll_now_ns() + 1_000_000)
+            let limit = cll_now_ns() + 1_000_000
+            // A late waker may end the sleep early: as many turns as there are such, and no more than the time allows.
+            while cll_now_ns() < limit { _ = sleepForDeparture(departures.load(ordering: .relaxed), until: limit) }
         }
         return slots.reader()
     }
@@ -259,10 +285,21 @@ struct RWCore: ~Copyable {
     private func drain(
         _ slots: ReadSlots,
         _ wait: inout LockProbe.Wait,
+        _ probe: LockProbe,
         patience: UInt64,
         until deadline: UInt64
     ) -> Bool {
-        if patience > 0, yield(slots, &wait, until: cll_now_ns() + patience) { return true }
+        var hold = (by: slots.reader() ?? wait.holder, since: cll_now_ns())
+        defer {
+            // Relaxed: a hint. The last reader that was slept for has held the lock at least from when it was seen.
+            let released = releasedAt.load(ordering: .relaxed)
+            if released > hold.since { probe.noteHold(released - hold.since, at: hold.by) }
+        }
+        if patience > 0 {
+            let (end, isEndless) = cll_now_ns().addingReportingOverflow(patience)
+            let limit = min(isEndless ? .max : end, deadline == 0 ? .max : deadline)
+            if yield(slots, &wait, until: limit) { return true }
+        }
         // Sequentially consistent: before the barrier, so that departures after it see it.
         writerSleeps.add(1, ordering: .sequentiallyConsistent)
         let isBarriered = passBarrier()
@@ -271,11 +308,12 @@ struct RWCore: ~Copyable {
             // Sequentially consistent: read before the slots, so that a departure after that look ends the sleep.
             let seen = departures.load(ordering: .sequentiallyConsistent)
             guard let reader = slots.reader() else { return true }
-            if deadline != 0, cll_now_ns() >= deadline { return false }
-            wait.holder = reader
+            let now = cll_now_ns()
+            if deadline != 0, now >= deadline { return false }
+            if reader != hold.by { hold = (reader, now) }
             wait.parks += 1
             // A departure may be missed where the barrier was refused just now: then the writer looks by itself.
-            let limit = isBarriered ? deadline : cll_now_ns() + 10_000_000
+            let limit = isBarriered ? deadline : now + 10_000_000
             _ = sleepForDeparture(seen, until: limit)
         }
     }
@@ -284,13 +322,12 @@ struct RWCore: ~Copyable {
     private func yield(_ slots: ReadSlots, _ wait: inout LockProbe.Wait, until limit: UInt64) -> Bool {
         var pause: UInt64 = 20_000
         while cll_now_ns() < limit {
-            openGate()
+            reopenGate()
             wait.parks += 1
             // Nobody wakes it: with readers in continuous succession that would cost each of them a system call.
             _ = sleepForDeparture(departures.load(ordering: .relaxed), until: min(cll_now_ns() + pause, limit))
             pause = min(pause * 2, 1_000_000)
-            guard let reader = close(slots) else { return true }
-            wait.holder = reader
+            if close(slots) == nil { return true }
         }
         return false
     }
@@ -300,6 +337,12 @@ struct RWCore: ~Copyable {
             let word = unsafe UnsafeRawPointer(departures).assumingMemoryBound(to: UInt32.self)
             return unsafe cll_futex_wait(word, seen, deadline)
         }
+    }
+
+    /// Opens it although nothing was written: for readers that slept meanwhile, that was the release.
+    private func reopenGate() {
+        if Accounting.isCompiledIn { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
+        openGate()
     }
 
     private func openGate() {
@@ -312,6 +355,9 @@ struct RWCore: ~Copyable {
     }
 
     func unlockExclusively(_ probe: LockProbe, _ isSpecial: Bool) {
+        #if DEBUG
+            LockOrder.released()
+        #endif
         if Accounting.isCompiledIn {
             let now = cll_now_ns()
             // Relaxed: hints and figures.
@@ -321,8 +367,10 @@ struct RWCore: ~Copyable {
             )
             probe.noteSample(held, at: CallSite(word: writerSite.load(ordering: .relaxed)))
         }
+        // Relaxed: read by this thread, which knows what it has done, or by others, whose number it never is.
+        writerThread.store(0, ordering: .relaxed)
         openGate()
-        writers.unlock(probe, isSpecial || probe.hasKept)
+        writers.unlock(probe, isSpecial)
     }
 
     // MARK: Figures

@@ -12,8 +12,10 @@ internal import Synchronization
 ///   waits for the readers that are inside.
 /// - Memory order: a reader sees what the last writer wrote (its look at the gate acquires what opening it released);
 ///   a writer comes after all reads that it waited for (their slots, released and acquired).
-/// - Reads nest on one thread when they are made without a handle. A write inside a read of the same thread would wait
-///   for itself: it ends the process with a message that names both places.
+/// - Reads nest on one thread when they are made without a handle. A write inside such a read of the same thread, and a
+///   read or write inside a write, would wait for itself: it ends the process with a message that names both places.
+///   A write inside a read of the same thread through a ``RWReader`` is not noticed, and never returns; nor does a read
+///   inside such a read, once a writer waits.
 @safe
 public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
     /// Who goes first when both want the lock.
@@ -75,33 +77,45 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
 
     /// Runs `body` while no writer writes. May be called inside another read of the same thread.
     @inlinable
+    @inline(__always)
     public func withReadLock<Result: ~Copyable, Failure: Error>(
         fileID: StaticString = #fileID,
         line: UInt = #line,
         function: StaticString = #function,
         _ body: (borrowing Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        guard number != 0 else {
-            var reader = makeReader()
-            return try reader.withReadLock(fileID: fileID, line: line, function: function, body)
-        }
+        let site = CallSite(fileID: fileID, line: line)
+        guard number != 0 else { return try withSlotForOneRead(site, function, body) }
         let entry = unsafe cll_entry_at(number)
         let depth = unsafe entry.pointee.depth
-        if depth > 0 { return unsafe try body(storage.pointee) }
         let slot = unsafe entry.pointee.slot.map { unsafe $0.assumingMemoryBound(to: ReadSlot.self) } ?? claimSlot()
-        let site = CallSite(fileID: fileID, line: line)
-        #if DEBUG
-            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
-            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
-        #endif
-        let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
-        unsafe entry.pointee.depth = 1
+        var isSpecial = false
+        if depth == 0 { isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe) }
+        unsafe entry.pointee.depth = depth &+ 1
         defer {
-            unsafe entry.pointee.depth = 0
-            #if DEBUG
-                LockOrder.released()
-            #endif
+            unsafe entry.pointee.depth = depth
+            if depth == 0 { unsafe core.pointee.unlockShared(slot.pointee, isSpecial) }
+        }
+        return unsafe try body(storage.pointee)
+    }
+
+    /// A read of a lock for which threads keep nothing: the slot itself says whose read it is.
+    @usableFromInline
+    @inline(never)
+    func withSlotForOneRead<Result: ~Copyable, Failure: Error>(
+        _ site: CallSite,
+        _ function: StaticString,
+        _ body: (borrowing Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let thread = cll_thread_id()
+        if slots.site(ofReadBy: thread) != nil { return unsafe try body(storage.pointee) }
+        let slot = unsafe slots.claim()
+        // Relaxed: matters to this thread alone.
+        unsafe slot.pointee.owner.store(thread, ordering: .relaxed)
+        let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
+        defer {
             unsafe core.pointee.unlockShared(slot.pointee, isSpecial)
+            unsafe slot.pointee.giveBack()
         }
         return unsafe try body(storage.pointee)
     }
@@ -128,7 +142,7 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         refuseToWaitForItself(site)
         // Without a deadline it does not return `nil`.
         let isSpecial = lock(site, function, until: 0) ?? false
-        defer { unlock(isSpecial) }
+        defer { unsafe core.pointee.unlockExclusively(probe, isSpecial) }
         return unsafe try body(&storage.pointee)
     }
 
@@ -145,15 +159,12 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         guard let isSpecial = lock(site, function, until: max(deadline.nanoseconds, 1)) else {
             throw DeadlinePassed(lock: "\(probe.name)")
         }
-        defer { unlock(isSpecial) }
+        defer { unsafe core.pointee.unlockExclusively(probe, isSpecial) }
         return unsafe try body(&storage.pointee)
     }
 
     private func lock(_ site: CallSite, _ function: StaticString, until deadline: UInt64) -> Bool? {
-        #if DEBUG
-            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
-        #endif
-        let isSpecial = unsafe core.pointee.lockExclusively(
+        unsafe core.pointee.lockExclusively(
             slots,
             site,
             in: function,
@@ -161,25 +172,20 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
             patience: preference.patience,
             until: deadline
         )
-        #if DEBUG
-            if isSpecial != nil { unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site) }
-        #endif
-        return isSpecial
-    }
-
-    private func unlock(_ isSpecial: Bool) {
-        #if DEBUG
-            LockOrder.released()
-        #endif
-        unsafe core.pointee.unlockExclusively(probe, isSpecial)
     }
 
     private func refuseToWaitForItself(_ site: CallSite) {
-        let entry = unsafe cll_entry_at(number)
-        guard number != 0, unsafe entry.pointee.depth > 0 else { return }
-        let slot = unsafe entry.pointee.slot?.assumingMemoryBound(to: ReadSlot.self)
-        let reading = unsafe CallSite(word: slot?.pointee.reading.load(ordering: .relaxed) ?? 0)
+        guard let reading = siteOfOwnRead else { return }
         fatalError("RWLock \(probe.name): the write at \(site) would wait for this thread's own read at \(reading)")
+    }
+
+    /// Where the calling thread reads, if it does so without a handle.
+    private var siteOfOwnRead: CallSite? {
+        guard number != 0 else { return slots.site(ofReadBy: cll_thread_id()) }
+        let entry = unsafe cll_entry_at(number)
+        guard unsafe entry.pointee.depth > 0 else { return nil }
+        let slot = unsafe entry.pointee.slot?.assumingMemoryBound(to: ReadSlot.self)
+        return unsafe CallSite(word: slot?.pointee.reading.load(ordering: .relaxed) ?? 0)
     }
 
     /// The figures of this lock: reads and writes together.
@@ -210,6 +216,7 @@ public struct RWReader<Value: ~Copyable>: ~Copyable {
 
     /// Runs `body` while no writer writes.
     @inlinable
+    @inline(__always)
     public mutating func withReadLock<Result: ~Copyable, Failure: Error>(
         fileID: StaticString = #fileID,
         line: UInt = #line,
@@ -217,17 +224,8 @@ public struct RWReader<Value: ~Copyable>: ~Copyable {
         _ body: (borrowing Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let site = CallSite(fileID: fileID, line: line)
-        #if DEBUG
-            unsafe LockOrder.willTake(UInt(bitPattern: core), probe.name, site)
-            unsafe LockOrder.took(UInt(bitPattern: core), probe.name, site)
-        #endif
         let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
-        defer {
-            #if DEBUG
-                LockOrder.released()
-            #endif
-            unsafe core.pointee.unlockShared(slot.pointee, isSpecial)
-        }
+        defer { unsafe core.pointee.unlockShared(slot.pointee, isSpecial) }
         return unsafe try body(storage.pointee)
     }
 }

@@ -8,6 +8,8 @@ struct ReadSlot: ~Copyable {
     @usableFromInline let reading = Atomic<UInt>(0)
     /// How often it has read. Counted by the reader alone.
     @usableFromInline let reads = Atomic<UInt64>(0)
+    /// The kernel's number of the thread whose read without an entry this is; 0 for none such.
+    let owner = Atomic<UInt32>(0)
     let isTaken = Atomic<Bool>(true)
     var next: UInt
     /// What the reader has to tell once its read is over. Apart from the slot, which others look at meanwhile.
@@ -25,6 +27,8 @@ struct ReadSlot: ~Copyable {
     }
 
     func giveBack() {
+        // Relaxed: matters to the owner alone.
+        owner.store(0, ordering: .relaxed)
         // Releasing: the next owner finds the slot as this one left it.
         isTaken.store(false, ordering: .releasing)
     }
@@ -53,6 +57,19 @@ final class ReadSlots: Sendable {
             // Acquiring: pairs with the release at the end of a read; what was read was read before what is written.
             let site = unsafe slot.pointee.reading.load(ordering: .acquiring)
             if site != 0 { return CallSite(word: site) }
+            next = unsafe slot.pointee.next
+        }
+        return nil
+    }
+
+    /// Where this thread reads through a slot that it is the owner of.
+    func site(ofReadBy thread: UInt32) -> CallSite? {
+        var next = newest.load(ordering: .acquiring)
+        while let slot = unsafe UnsafeMutablePointer<ReadSlot>(bitPattern: next) {
+            // Relaxed, both: a thread sees its own stores, and the number of another is another.
+            if unsafe slot.pointee.owner.load(ordering: .relaxed) == thread {
+                return unsafe CallSite(word: slot.pointee.reading.load(ordering: .relaxed))
+            }
             next = unsafe slot.pointee.next
         }
         return nil

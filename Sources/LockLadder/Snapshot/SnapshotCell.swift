@@ -108,6 +108,7 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     /// thread keeps the object alive that it used last: see ``park()``. A process has room for some thirty cells and
     /// locks that are read so; beyond, each read makes a reader and drops it, and an inner read may see a newer object.
     @inlinable
+    @inline(__always)
     public func withSnapshot<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
@@ -125,6 +126,7 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     }
 
     @usableFromInline
+    @inline(never)
     func withReaderOfItsOwn<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
