@@ -16,13 +16,13 @@ VENV := .build/venv
 LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
 	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
-TEST_PACKAGES := nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
+TEST_PACKAGES := binutils nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base
 BENCH_PACKAGES := nginx-light nghttp2-client binutils
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults bench format lint clean
+	test-faults example fast-paths bench format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,13 +92,20 @@ run: build ## see it work: an agent, an origin and a change, on a copy of etc/ag
 	@packaging/scripts/run-demo.sh
 
 test: deps-test ## every test, with its own set-up
-	@packaging/scripts/test-all.sh lint test-unit test-tsan test-system test-faults
+	@packaging/scripts/test-all.sh lint test-unit test-tsan example fast-paths test-system test-faults
 
 test-build: deps
 	@$(SWIFT) build --build-tests
 
 test-unit: test-build ## the unit tests
 	@packaging/scripts/run-tests.sh unit $(SWIFT) test --skip-build --skip SystemTests --skip FaultTests --skip ModelTests
+
+example: deps ## the program in Tests/Example, which uses LockLadder alone
+	@SWIFT="$(SWIFT)" packaging/scripts/check-example.sh
+
+fast-paths: deps ## the machine code of the ladder's fast paths
+	@$(SWIFT) build -c release --product ladder-fast-paths
+	@packaging/scripts/check-fast-paths.py .build/release/ladder-fast-paths
 
 test-tsan: deps ## the unit tests under the thread sanitizer
 	@packaging/scripts/run-tests.sh tsan $(SWIFT) test --sanitize thread --scratch-path .build/tsan \

@@ -217,6 +217,13 @@ let package = Package(
         ),
         .testTarget(name: "AgentctlTests", dependencies: ["AgentAPI", "AgentctlKit", "Curl"], swiftSettings: strict),
 
+        // One function for each fast path of the ladder, whose machine code is checked.
+        .executableTarget(
+            name: "ladder-fast-paths",
+            dependencies: ["LockLadder"],
+            path: "Tests/FastPaths",
+            swiftSettings: strict
+        ),
         // The ladder's protocols, searched exhaustively with explicit store buffers. Optimised always: the search is all
         // there is to it.
         .testTarget(name: "ModelTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
