@@ -226,7 +226,7 @@ let package = Package(
         ),
         // The ladder's protocols, searched exhaustively with explicit store buffers. Optimised always: the search is all
         // there is to it.
-        .testTarget(name: "ModelTests", swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        .testTarget(name: "ModelTests", dependencies: ["LockLadder"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
 
         // The programs as their users meet them, with real servers and a real systemd. They find the programs beside
         // the test bundle, hence the dependencies.
