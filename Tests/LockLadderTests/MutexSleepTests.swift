@@ -15,6 +15,19 @@ struct Exclusion: Sendable {
         let guarded = Guarded(LockLadder.Mutex(name, 0))
         withLock = { body in guarded.lock.withLock { _ in body() } }
     }
+
+    /// Writes, and reads in between, of which some are in when a writer comes.
+    init(_ lock: RWLock<Int>) {
+        withLock = { body in
+            let turn = cll_now_ns()
+            for _ in 0..<turn % 4 {
+                lock.withReadLock { _ in
+                    for _ in 0..<turn % 64 { cll_pause() }
+                }
+            }
+            lock.withWriteLock { _ in body() }
+        }
+    }
 }
 
 /// Many short games for a lock. In each, every thread takes it a few times, holds it for longer than others spin, and
@@ -25,6 +38,7 @@ func playForTheLock(
     threads: Int,
     games: Int,
     seed: UInt64,
+    freezer: Freezer? = nil,
     patience limit: UInt64 = patience
 ) throws -> [String] {
     let findings = Findings()
@@ -39,6 +53,8 @@ func playForTheLock(
     for index in 0..<threads {
         let thread = NamedThread("test-game-\(index)") {
             var random = SplitMix(seed: seed << 8 | UInt64(index))
+            freezer?.enter()
+            defer { freezer?.leave() }
             for game in 1...games {
                 arrived.add(1)
                 guard eventually(within: limit, { arrived.now >= game * threads || !findings.isEmpty }) else {
@@ -65,7 +81,7 @@ func playForTheLock(
         if thread == nil { throw Stuck() }
     }
     // Each thread gives up by itself, but for one that sleeps in front of the lock: that one is left behind.
-    let isOver = eventually(within: 2 * limit) { ended.now == threads || !findings.isEmpty }
+    let isOver = eventually(within: 2 * patience) { ended.now == threads || !findings.isEmpty }
     guard isOver, findings.isEmpty else {
         findings.expect(isOver, "the threads are left behind")
         return findings.all
@@ -77,9 +93,9 @@ func playForTheLock(
 
 @Suite struct MutexSleepTests {
     #if DEBUG
-        private static let games = 1_500
+        fileprivate static let games = 1_500
     #else
-        private static let games = 20_000
+        fileprivate static let games = 20_000
     #endif
 
     @Test(arguments: [2, 3, 8])
@@ -101,6 +117,51 @@ func playForTheLock(
         #expect(findings == [])
         #expect(guarded.lock.statistics.parks > 50)
         #expect(guarded.lock.statistics.waiting == 0)
+    }
+
+    @Test(arguments: [RWLock<Int>.Preference.writers, .readers(writerPatience: 50_000)])
+    func leaveNoReaderOrWriterAsleep(preference: RWLock<Int>.Preference) throws {
+        for threads in [2, 3, 5] {
+            let lock = RWLock("test.sleep.rw", preference: preference, 0)
+            let findings = try playForTheLock(Exclusion(lock), threads: threads, games: Self.games / threads, seed: 31)
+            #expect(findings == [])
+        }
+    }
+
+    @Test func leaveNoReaderOrWriterAsleepWhenStoppedAnywhere() async {
+        await #expect(processExitsWith: .success) {
+            let freezer = try #require(Freezer())
+            for threads in [2, 3] {
+                let lock = RWLock("test.sleep.rw.frozen", 0)
+                let findings = try playForTheLock(
+                    Exclusion(lock),
+                    threads: threads,
+                    games: MutexSleepTests.games / 2,
+                    seed: 41,
+                    freezer: freezer
+                )
+                #expect(findings == [])
+            }
+            #expect(freezer.count > 500, "hardly a thread was stopped")
+        }
+    }
+
+    /// Threads that are stopped at any instruction, also between the looks of a release.
+    @Test func leaveNobodyAsleepWhenThreadsAreStoppedAnywhere() async {
+        await #expect(processExitsWith: .success) {
+            let freezer = try #require(Freezer())
+            for threads in [2, 3] {
+                let findings = try playForTheLock(
+                    Exclusion("test.sleep.frozen"),
+                    threads: threads,
+                    games: MutexSleepTests.games,
+                    seed: 21,
+                    freezer: freezer
+                )
+                #expect(findings == [])
+            }
+            #expect(freezer.count > 500, "hardly a thread was stopped")
+        }
     }
 
     // MARK: Where the kernel refuses the barrier
@@ -221,33 +282,40 @@ private final class CopyOfTheMutex: Sendable {
 
 @Suite struct MutexControlTests {
     /// The games, played for a copy: 3 when a thread was left behind or two were inside.
-    private static func play(_ fault: CopyOfTheMutex.Fault) -> Int32 {
+    private static func play(_ fault: CopyOfTheMutex.Fault, patience limit: UInt64 = 1_500_000_000) -> Int32 {
         let copy = CopyOfTheMutex(fault)
-        let findings = try? playForTheLock(
-            Exclusion { copy.withLock($0) },
-            threads: 3,
-            games: 2_000,
-            seed: 1,
-            patience: 500_000_000
-        )
-        guard let findings else { return 4 }
+        let exclusion = Exclusion { copy.withLock($0) }
+        guard let findings = try? playForTheLock(exclusion, threads: 3, games: 2_000, seed: 1, patience: limit) else {
+            return 4
+        }
         return findings.isEmpty ? 0 : 3
     }
 
-    @Test func passesTheCopyWithoutFault() {
-        #expect(Self.play(.none) == 0)
+    private func isCaught(_ status: ExitStatus?) -> Bool {
+        status == .exitCode(3) || Linked.hasThreadSanitizer && status == .exitCode(66)
     }
 
-    @Test func catchesEveryFaultInAGame() async {
-        let results = [
-            await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.nobodyWoken)) },
-            await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.waiterNotCounted)) },
-            await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.wakingNeverCleared)) },
-            await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.notTaken)) },
-        ]
-        for result in results {
-            let status = result?.exitStatus
-            #expect(status == .exitCode(3) || Linked.hasThreadSanitizer && status == .exitCode(66))
-        }
+    @Test func passesTheCopyWithoutFault() {
+        #expect(Self.play(.none, patience: patience) == 0)
+    }
+
+    @Test func catchesThatNobodyIsWoken() async {
+        let result = await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.nobodyWoken)) }
+        #expect(isCaught(result?.exitStatus))
+    }
+
+    @Test func catchesThatAWaiterDoesNotSaySo() async {
+        let result = await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.waiterNotCounted)) }
+        #expect(isCaught(result?.exitStatus))
+    }
+
+    @Test func catchesThatSomebodyIsOnItsWayForEver() async {
+        let result = await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.wakingNeverCleared)) }
+        #expect(isCaught(result?.exitStatus))
+    }
+
+    @Test func catchesThatTheLockIsNotTaken() async {
+        let result = await #expect(processExitsWith: .failure) { exit(MutexControlTests.play(.notTaken)) }
+        #expect(isCaught(result?.exitStatus))
     }
 }

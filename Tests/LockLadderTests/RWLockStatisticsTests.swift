@@ -30,7 +30,7 @@ import Testing
                 if index == 0 {
                     lock.withWriteLock(fileID: "Scene/Writer.swift", line: 22) { _ in
                         scene.isHeld.add(1)
-                        scene.expect("nobody sleeps") { scene.sleeps(1) }
+                        scene.expect("nobody sleeps") { lock.statistics.waiting == 1 && scene.sleeps(1) }
                         _ = Self.hold()
                         let figures = lock.statistics
                         meanwhile.change { $0.figures = figures }
@@ -82,7 +82,7 @@ import Testing
                 if index == 0 {
                     Self.read(lock, by: reading) {
                         scene.isHeld.add(1)
-                        scene.expect("nobody sleeps") { scene.sleeps(1) }
+                        scene.expect("nobody sleeps") { lock.statistics.waiting == 1 && scene.sleeps(1) }
                         _ = Self.hold()
                         let figures = lock.statistics
                         meanwhile.change { $0.figures = figures }
@@ -121,7 +121,9 @@ import Testing
                     Self.read(lock, by: .thread) {
                         scene.isHeld.add(1)
                         // One writer in front of the reader, one behind that writer.
-                        scene.expect("not both sleep") { scene.sleeps(1) && scene.sleeps(2) }
+                        scene.expect("not both sleep") {
+                            lock.statistics.waiting == 2 && scene.sleeps(1) && scene.sleeps(2)
+                        }
                         _ = Self.hold()
                     }
                 case 1:
@@ -129,7 +131,7 @@ import Testing
                     scene.enter(1)
                     lock.withWriteLock { $0.write(pausing: false) }
                 default:
-                    scene.expect("nobody writes") { scene.sleeps(1) && lock.statistics.waiting == 1 }
+                    scene.expect("nobody writes") { lock.statistics.waiting == 1 && scene.sleeps(1) }
                     scene.enter(2)
                     lock.withWriteLock { $0.write(pausing: false) }
                 }
@@ -161,7 +163,7 @@ import Testing
                     if index == 0 {
                         lock.withWriteLock { _ in
                             scene.isHeld.add(1)
-                            scene.expect("nobody sleeps") { scene.sleeps(1) }
+                            scene.expect("nobody sleeps") { lock.statistics.waiting == 1 && scene.sleeps(1) }
                         }
                     } else {
                         scene.expect("nobody writes") { scene.isHeld.now == 1 }
