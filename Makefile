@@ -65,12 +65,13 @@ install: ## copy the programs of `make build` and their files below DESTDIR
 	@test -x $(BINARIES)/agentd || { echo "Run 'make build' first: there is no $(BINARIES)/agentd" >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog \
-		$(DESTDIR)$(PREFIX)/share/doc/config-agent $(DESTDIR)$(SYSCONFDIR)/agent
+		$(DESTDIR)$(PREFIX)/share/doc/config-agent/bpftrace $(DESTDIR)$(SYSCONFDIR)/agent
 	install -m 755 $(BINARIES)/agentd $(BINARIES)/agentctl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 packaging/systemd/*.service packaging/systemd/*.socket $(DESTDIR)$(UNITDIR)/
 	install -m 644 packaging/sysusers.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 644 packaging/tmpfiles.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
 	install -m 644 packaging/catalog/agent.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
+	install -m 644 packaging/bpftrace/lock-waits.bt $(DESTDIR)$(PREFIX)/share/doc/config-agent/bpftrace/
 	@if [ -f README.md ]; then install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/config-agent/; fi
 	@if [ -d $(SHARE) ]; then cd $(SHARE) && find . -type f -exec install -D -m 644 {} \
 		$(abspath $(DESTDIR)$(PREFIX))/share/{} \; ; else echo "no manual pages: make docs"; fi

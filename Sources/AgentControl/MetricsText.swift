@@ -1,6 +1,5 @@
 internal import AgentAPI
 internal import AgentTelemetry
-internal import LockLadder
 
 /// `/metrics`: the same facts as `/v1/status`, for Prometheus.
 enum MetricsText {
@@ -12,7 +11,7 @@ enum MetricsText {
         out.metric("config_agent_watch_events_encoded_total", .counter, "Events encoded, each for all who watch alike.")
         out.sample("config_agent_watch_events_encoded_total", [], eventsEncoded)
         self.sources(sources, &out)
-        locks(&out)
+        LockMetrics.render(LockFigures.collect(), &out)
         return out.text
     }
 
@@ -126,45 +125,5 @@ enum MetricsText {
                 )
             }
         }
-    }
-
-    private static func locks(_ out: inout PrometheusText) {
-        let locks = LockFigures.collect().sorted { $0.name < $1.name }
-        out.metric("config_agent_lock_acquisitions_total", .counter, "Times a lock was taken.")
-        for lock in locks {
-            out.sample("config_agent_lock_acquisitions_total", [("lock", lock.name)], lock.statistics.acquisitions)
-        }
-        out.metric("config_agent_lock_contended_total", .counter, "Times a lock was not free.")
-        for lock in locks {
-            out.sample("config_agent_lock_contended_total", [("lock", lock.name)], lock.statistics.contended)
-        }
-        out.metric("config_agent_lock_wait_seconds", .histogram, "How long threads slept for a lock.")
-        for lock in locks {
-            out.histogram(
-                "config_agent_lock_wait_seconds",
-                [("lock", lock.name)],
-                buckets: coarse(lock.waits),
-                sum: Double(lock.statistics.waitTotalNanoseconds) / 1e9
-            )
-        }
-    }
-
-    /// Always the same bounds (1 µs · 4ᵏ), each of which is also one of the fine histogram's.
-    private static func coarse(
-        _ waits: [(upperBoundNanoseconds: UInt64?, count: UInt64)]
-    ) -> [(upperBound: Double?, count: UInt64)] {
-        var rest = waits[...]
-        var buckets: [(upperBound: Double?, count: UInt64)] = []
-        for step in 0...12 {
-            let bound = UInt64(1_000) << UInt64(2 * step)
-            var count: UInt64 = 0
-            while let next = rest.first, let upper = next.upperBoundNanoseconds, upper <= bound {
-                count += next.count
-                rest.removeFirst()
-            }
-            buckets.append((Double(bound) / 1e9, count))
-        }
-        buckets.append((nil, rest.reduce(0) { $0 + $1.count }))
-        return buckets
     }
 }

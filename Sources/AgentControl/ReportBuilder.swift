@@ -222,7 +222,7 @@ final class ReportBuilder: Sendable {
     // MARK: Locks
 
     func locks() -> LocksReport {
-        LocksReport(locks: LockFigures.collect().map(Self.wire))
+        LocksReport(LockFigures.collect(), since: WireTime(unixNanoseconds: agent.startedAt))
     }
 }
 
@@ -279,37 +279,6 @@ extension ReportBuilder {
             connections: figures.connections,
             watchers: figures.watchers,
             cutOff: Dictionary(uniqueKeysWithValues: figures.cutOff.map { ($0.rawValue, $1) })
-        )
-    }
-
-    fileprivate static func wire(_ figures: LockFigures) -> LockStatus {
-        let statistics = figures.statistics
-        var cumulative: UInt64 = 0
-        var histogram: [HistogramBucket] = []
-        for wait in figures.waits {
-            cumulative += wait.count
-            guard let bound = wait.upperBoundNanoseconds else { continue }
-            // Bounds below a microsecond's fraction (1.25 µs …) are rounded up, and their counts join.
-            let rounded = (bound + 999) / 1_000
-            if histogram.last?.upToMicroseconds == rounded { histogram.removeLast() }
-            histogram.append(HistogramBucket(upToMicroseconds: rounded, count: cumulative))
-        }
-        return LockStatus(
-            name: figures.name,
-            kind: figures.kind.rawValue,
-            instances: figures.instances,
-            acquisitions: statistics.acquisitions,
-            contended: statistics.contended,
-            spins: statistics.spun,
-            parks: statistics.parks,
-            waitTotalMicroseconds: statistics.waitTotalNanoseconds / 1_000,
-            waitMaxMicroseconds: statistics.waitMaxNanoseconds / 1_000,
-            wakeLatencyMaxMicroseconds: statistics.wakeMaxNanoseconds / 1_000,
-            waitersMax: Int(statistics.waitersMax),
-            holderSite: statistics.holdMaxSite == .none ? nil : statistics.holdMaxSite.description,
-            holdMaxMicroseconds: statistics.holdMaxNanoseconds / 1_000,
-            waitCount: cumulative,
-            waitHistogram: histogram
         )
     }
 }

@@ -12,20 +12,31 @@ enum ContentionText {
         marks.filter { $0.nanoseconds <= wait }.map { ("AGENT_WAIT_GE", $0.name) }
     }
 
+    /// A wait that is over.
     static func record(_ contention: ContentionRecord, generation: UInt64, suppressed: Int) -> JournalRecord {
         let lock = "\(contention.lock)"
         let wait = contention.waitNanoseconds / 1_000
         let hold = contention.holdNanoseconds / 1_000
+        let facts = ContentionAdvice.Facts(
+            kind: contention.kind,
+            mode: contention.mode,
+            holdNanoseconds: contention.holdNanoseconds,
+            wakeNanoseconds: contention.wakeNanoseconds,
+            waiters: contention.waiters
+        )
         var fields: [(name: String, value: String)] = [
             ("AGENT_EVENT", "lock_contended"),
             ("AGENT_LOCK", lock),
-            ("AGENT_LOCK_MODE", contention.kind.rawValue),
+            ("AGENT_LOCK_KIND", contention.kind.rawValue),
+            ("AGENT_LOCK_MODE", contention.mode.rawValue),
             ("AGENT_WAIT_US", String(wait)),
             ("AGENT_HOLD_US", String(hold)),
             ("AGENT_WAKE_US", String(contention.wakeNanoseconds / 1_000)),
             ("AGENT_WAITERS", String(contention.waiters)),
+            ("AGENT_CONTENDED", String(contention.contended)),
             ("AGENT_WAITER_SITE", contention.waiter.description),
             ("AGENT_HOLDER_SITE", contention.holder.description),
+            ("AGENT_TRY", ContentionAdvice.choose(facts).sentence(holder: contention.holder)),
             ("AGENT_GENERATION", String(generation)),
             ("AGENT_SUPPRESSED", String(suppressed)),
             ("CODE_FILE", contention.waiter.file),
@@ -39,44 +50,42 @@ enum ContentionText {
             + "\(hold) µs of it"
         return JournalRecord(.warning, .lockContended, message, fields)
     }
-}
 
-/// Lets through a few records for each lock and order of magnitude, and counts the rest: journald's own rate limit
-/// drops in silence and takes other records with it.
-struct ContentionLimiter {
-    private struct Key: Hashable {
-        let lock: UInt
-        let mark: Int
-    }
-
-    private struct Window {
-        var began: MonotonicTime
-        var admitted = 0
-        var suppressed = 0
-    }
-
-    static let perWindow = 5
-    static let windowNanoseconds: UInt64 = 10_000_000_000
-
-    /// Bounded by the number of locks times the number of marks.
-    private var windows: [Key: Window] = [:]
-
-    /// - Returns: how many like this one were left out since the last that was not; `nil` to leave this one out.
-    mutating func admit(_ record: ContentionRecord, at now: MonotonicTime) -> Int? {
-        let mark = ContentionText.marks.lastIndex { $0.nanoseconds <= record.waitNanoseconds } ?? -1
-        let key = Key(lock: UInt(bitPattern: record.lock.utf8Start), mark: mark)
-        var window = windows[key] ?? Window(began: now)
-        defer { windows[key] = window }
-        if now.nanoseconds(since: window.began) > Self.windowNanoseconds {
-            window.began = now
-            window.admitted = 0
+    /// A wait that lasts.
+    static func stuck(_ lock: StuckWaits.Lock, generation: UInt64, suppressed: Int) -> JournalRecord {
+        let figures = lock.figures
+        let name = "\(lock.name)"
+        let wait = figures.waitingNanoseconds / 1_000
+        let facts = ContentionAdvice.Facts(
+            kind: lock.kind,
+            mode: nil,
+            holdNanoseconds: figures.waitingNanoseconds,
+            wakeNanoseconds: 0,
+            waiters: figures.waiting,
+            isOver: false
+        )
+        var fields: [(name: String, value: String)] = [
+            ("AGENT_EVENT", "lock_stuck"),
+            ("AGENT_LOCK", name),
+            ("AGENT_LOCK_KIND", lock.kind.rawValue),
+            ("AGENT_WAIT_US", String(wait)),
+            ("AGENT_WAITERS", String(figures.waiting)),
+            ("AGENT_CONTENDED", String(figures.contended)),
+            ("AGENT_WAITER_SITE", figures.waitingSite.description),
+            ("AGENT_HOLDER_SITE", figures.lastHolderSite.description),
+            ("AGENT_TRY", ContentionAdvice.choose(facts).sentence(holder: figures.lastHolderSite)),
+            ("AGENT_GENERATION", String(generation)),
+            ("AGENT_SUPPRESSED", String(suppressed)),
+        ]
+        if figures.waitingSite != .none {
+            fields.append(("CODE_FILE", figures.waitingSite.file))
+            fields.append(("CODE_LINE", String(figures.waitingSite.line)))
         }
-        guard window.admitted < Self.perWindow else {
-            window.suppressed += 1
-            return nil
-        }
-        window.admitted += 1
-        defer { window.suppressed = 0 }
-        return window.suppressed
+        fields += marks(for: figures.waitingNanoseconds)
+        let threads = figures.waiting == 1 ? "1 thread" : "\(figures.waiting) threads"
+        let message =
+            "\(threads) waiting for lock \(name) for \(wait) µs and still waiting, at \(figures.waitingSite); "
+            + "held at \(figures.lastHolderSite)"
+        return JournalRecord(.warning, .lockStuck, message, fields)
     }
 }

@@ -17,6 +17,8 @@ public final class Journal: Sendable {
     }
 
     private static let capacity = 2_048
+    /// Between two looks at who waits.
+    private static let lookInterval: UInt64 = 1_000_000_000
 
     /// Records below this level are not taken.
     public let level: LogLevel
@@ -104,7 +106,9 @@ public final class Journal: Sendable {
         var limiter = ContentionLimiter()
         var reporter = LockReporter()
         var reportedDrops: UInt64 = 0
+        var stuck = StuckWaits()
         var lastReport = MonotonicTime.now
+        var lastLook = lastReport
         while true {
             let interval = reportInterval.load(ordering: .relaxed)
             let stopping = isStopping.load(ordering: .acquiring)
@@ -115,8 +119,25 @@ public final class Journal: Sendable {
                 for record in reporter.report(generation: generation.load(ordering: .relaxed)) { sendCounted(record) }
             }
             if stopping { return }
-            _ = signal.wait(until: lastReport.advanced(byNanoseconds: interval))
+            if MonotonicTime.now >= lastLook.advanced(byNanoseconds: Self.lookInterval) {
+                lastLook = .now
+                look(&stuck)
+            }
+            let nextReport = lastReport.advanced(byNanoseconds: interval)
+            _ = signal.wait(until: min(nextReport, lastLook.advanced(byNanoseconds: Self.lookInterval)))
         }
+    }
+
+    /// Takes the registry's lock and no other: this thread must not wait for the lock that it is to tell of.
+    private func look(_ stuck: inout StuckWaits) {
+        guard LogLevel.warning <= level else { return }
+        let records = stuck.look(
+            at: StuckWaits.waitedFor(),
+            now: .now,
+            warnWait: warnWait.load(ordering: .relaxed),
+            generation: generation.load(ordering: .relaxed)
+        )
+        for record in records { sendCounted(record) }
     }
 
     private func send(_ entry: Entry, _ limiter: inout ContentionLimiter) {

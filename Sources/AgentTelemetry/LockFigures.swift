@@ -1,6 +1,6 @@
 public import LockLadder
 
-/// The figures of all locks of one name, added up.
+/// The figures of all locks of one name and kind, added up.
 public struct LockFigures: Sendable {
     public var name: String
     public var kind: LockKind
@@ -9,11 +9,14 @@ public struct LockFigures: Sendable {
     /// Waits by length: not cumulative, rising, `nil` without bound.
     public var waits: [(upperBoundNanoseconds: UInt64?, count: UInt64)]
 
-    /// All locks of the process, most waited for first.
+    /// All locks of the process, worst first: those that somebody waits for now, the oldest wait before the others,
+    /// then by all that was waited for them.
     public static func collect() -> [LockFigures] {
-        var byName: [String: LockFigures] = [:]
+        // A flight group and its mutex bear one name: the waits for the work are not those for the lock.
+        var byName: [Identity: LockFigures] = [:]
         for probe in ContentionRegistry.shared.all {
             let name = "\(probe.name)"
+            let identity = Identity(name: name, kind: probe.kind)
             let one = LockFigures(
                 name: name,
                 kind: probe.kind,
@@ -21,25 +24,48 @@ public struct LockFigures: Sendable {
                 statistics: probe.statistics,
                 waits: probe.waits.counts
             )
-            byName[name] = byName[name].map { $0.adding(one) } ?? one
+            byName[identity] = byName[identity].map { $0.adding(one) } ?? one
         }
-        return byName.values.sorted { left, right in
-            let l = left.statistics
-            let r = right.statistics
-            return l.waitTotalNanoseconds != r.waitTotalNanoseconds
-                ? l.waitTotalNanoseconds > r.waitTotalNanoseconds : left.name < right.name
-        }
+        return byName.values.sorted { $0.isWorse(than: $1) }
     }
 
-    private func adding(_ other: LockFigures) -> LockFigures {
+    /// What makes the figures of two locks one's.
+    struct Identity: Hashable {
+        var name: String
+        var kind: LockKind
+    }
+
+    var identity: Identity { Identity(name: name, kind: kind) }
+
+    func isWorse(than other: LockFigures) -> Bool {
+        let mine = statistics
+        let its = other.statistics
+        if (mine.waiting > 0) != (its.waiting > 0) { return mine.waiting > 0 }
+        if mine.waitingNanoseconds != its.waitingNanoseconds { return mine.waitingNanoseconds > its.waitingNanoseconds }
+        if mine.waitTotalNanoseconds != its.waitTotalNanoseconds {
+            return mine.waitTotalNanoseconds > its.waitTotalNanoseconds
+        }
+        return (name, kind.rawValue) < (other.name, other.kind.rawValue)
+    }
+
+    func adding(_ other: LockFigures) -> LockFigures {
         var sum = self
         sum.instances += other.instances
+        sum.addWaitingNow(other.statistics)
         sum.statistics.acquisitions += other.statistics.acquisitions
         sum.statistics.contended += other.statistics.contended
         sum.statistics.spun += other.statistics.spun
         sum.statistics.parks += other.statistics.parks
+        sum.statistics.gaveUp += other.statistics.gaveUp
         sum.statistics.waitTotalNanoseconds += other.statistics.waitTotalNanoseconds
-        sum.statistics.waitMaxNanoseconds = max(statistics.waitMaxNanoseconds, other.statistics.waitMaxNanoseconds)
+        sum.statistics.wakeTotalNanoseconds += other.statistics.wakeTotalNanoseconds
+        sum.statistics.holdSamples += other.statistics.holdSamples
+        sum.statistics.holdSampledNanoseconds += other.statistics.holdSampledNanoseconds
+        if other.statistics.waitMaxNanoseconds > statistics.waitMaxNanoseconds {
+            sum.statistics.waitMaxNanoseconds = other.statistics.waitMaxNanoseconds
+            sum.statistics.waitMaxSite = other.statistics.waitMaxSite
+            sum.statistics.waitMaxHolderSite = other.statistics.waitMaxHolderSite
+        }
         sum.statistics.wakeMaxNanoseconds = max(statistics.wakeMaxNanoseconds, other.statistics.wakeMaxNanoseconds)
         sum.statistics.waitersMax = max(statistics.waitersMax, other.statistics.waitersMax)
         if other.statistics.holdMaxNanoseconds > statistics.holdMaxNanoseconds {
@@ -51,57 +77,17 @@ public struct LockFigures: Sendable {
         sum.waits = counts.sorted { $0.key < $1.key }.map { ($0.key == .max ? nil : $0.key, $0.value) }
         return sum
     }
-}
 
-/// Tells from time to time which locks were contended since the last time.
-struct LockReporter {
-    private var last: [String: LockStatistics] = [:]
-
-    mutating func report(generation: UInt64) -> [JournalRecord] {
-        var records: [JournalRecord] = []
-        for figures in LockFigures.collect() {
-            let now = figures.statistics
-            var before = last.updateValue(now, forKey: figures.name)
-            // A lock of this name is gone, and its figures with it: what is left is counted from the start.
-            if let old = before, Self.hasFallen(now, below: old) { before = nil }
-            let contended = now.contended - (before?.contended ?? 0)
-            guard contended > 0 else { continue }
-            records.append(Self.record(figures, contended: contended, since: before, generation: generation))
+    /// Of several locks that are waited for, the oldest wait's sites are told.
+    private mutating func addWaitingNow(_ other: LockStatistics) {
+        let isWorse =
+            statistics.waiting == 0
+            ? other.waiting > 0 : other.waitingNanoseconds > statistics.waitingNanoseconds
+        if isWorse {
+            statistics.waitingNanoseconds = other.waitingNanoseconds
+            statistics.waitingSite = other.waitingSite
+            statistics.lastHolderSite = other.lastHolderSite
         }
-        return records
-    }
-
-    private static func hasFallen(_ now: LockStatistics, below old: LockStatistics) -> Bool {
-        now.contended < old.contended || now.acquisitions < old.acquisitions
-            || now.waitTotalNanoseconds < old.waitTotalNanoseconds
-    }
-
-    private static func record(
-        _ figures: LockFigures,
-        contended: UInt64,
-        since before: LockStatistics?,
-        generation: UInt64
-    ) -> JournalRecord {
-        let now = figures.statistics
-        let acquisitions = now.acquisitions - (before?.acquisitions ?? 0)
-        let waited = (now.waitTotalNanoseconds - (before?.waitTotalNanoseconds ?? 0)) / 1_000
-        let longest = now.waitMaxNanoseconds / 1_000
-        let fields: [(name: String, value: String)] = [
-            ("AGENT_EVENT", "lock_report"),
-            ("AGENT_LOCK", figures.name),
-            ("AGENT_LOCK_MODE", figures.kind.rawValue),
-            ("AGENT_ACQUISITIONS", String(acquisitions)),
-            ("AGENT_CONTENDED", String(contended)),
-            ("AGENT_WAIT_TOTAL_US", String(waited)),
-            ("AGENT_WAIT_US", String(longest)),
-            ("AGENT_HOLD_US", String(now.holdMaxNanoseconds / 1_000)),
-            ("AGENT_WAITERS", String(now.waitersMax)),
-            ("AGENT_HOLDER_SITE", now.holdMaxSite.description),
-            ("AGENT_GENERATION", String(generation)),
-        ]
-        let message =
-            "lock \(figures.name): \(contended) of \(acquisitions) acquisitions contended since the last report, "
-            + "\(waited) µs waited; longest wait so far \(longest) µs"
-        return JournalRecord(.info, .lockReport, message, fields)
+        statistics.waiting += other.waiting
     }
 }

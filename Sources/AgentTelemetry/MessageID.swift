@@ -8,6 +8,7 @@ public enum MessageID: String, Sendable, CaseIterable {
     case sourceFailed = "2b958e86f1d046ffa76baddd76ed22bc"
     case sourceRecovered = "9cad204f5d82448e8b574c4579ff83fa"
     case lockContended = "e5a003df6a04476da5a0c3ca67dd9294"
+    case lockStuck = "d5772e7513114ac4a4a64710f40bc12a"
     case lockReport = "7c3927dc1ba14771b6dfab01ce27640f"
     case recordsDropped = "ea93003a915f4352a69e6a1b41d98ef6"
     case configurationRefused = "a85786eea5a948a786ea1abb62beba9b"

@@ -2,6 +2,8 @@
 public struct PrometheusText {
     public enum Kind: String {
         case counter, gauge, histogram
+        /// Without quantiles: a sum and a count.
+        case summary
     }
 
     public private(set) var text = ""

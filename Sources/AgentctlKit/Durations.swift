@@ -90,7 +90,7 @@ public enum Durations {
 
 extension WireTime {
     /// `2026-11-22 14:03:07 UTC`.
-    var forPeople: String {
+    public var forPeople: String {
         let text = description
         return "\(text.prefix(10)) \(text.dropFirst(11).prefix(8)) UTC"
     }

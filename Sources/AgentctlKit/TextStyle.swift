@@ -5,9 +5,13 @@ public struct TextStyle: Sendable, Hashable {
     /// The columns that long messages are wrapped to.
     public var width: Int
 
+    /// Whether the reader's terminal shows block characters.
+    public var blocks: Bool
+
     /// A style; widths too small to be read are widened.
-    public init(colour: Bool = false, width: Int = 100) {
+    public init(colour: Bool = false, width: Int = 100, blocks: Bool = false) {
         self.colour = colour
+        self.blocks = blocks
         self.width = max(40, width)
     }
 
@@ -17,9 +21,12 @@ public struct TextStyle: Sendable, Hashable {
     ///   - columns: of the terminal; `nil` when the output is none.
     ///   - noColour: the value of `NO_COLOR`.
     ///   - terminal: the value of `TERM`.
-    public init(columns: Int?, noColour: String?, terminal: String?) {
+    ///   - locale: the first value of `LC_ALL`, `LC_CTYPE` and `LANG` that is not empty.
+    public init(columns: Int?, noColour: String?, terminal: String?, locale: String? = nil) {
         let allowed = (noColour ?? "").isEmpty && terminal != "dumb"
-        self.init(colour: columns != nil && allowed, width: columns ?? 100)
+        let encoding = (locale ?? "").uppercased()
+        let isUTF8 = encoding.hasSuffix("UTF-8") || encoding.hasSuffix("UTF8")
+        self.init(colour: columns != nil && allowed, width: columns ?? 100, blocks: isUTF8 && terminal != "dumb")
     }
 
     /// What a piece of text means.

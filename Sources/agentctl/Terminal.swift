@@ -12,15 +12,23 @@ enum Terminal {
         return text.isEmpty ? nil : text
     }
 
+    /// The size of the terminal that standard output is; `nil` when it is none.
+    static var size: (columns: Int, rows: Int)? {
+        guard isatty(STDOUT_FILENO) == 1 else { return nil }
+        var size = winsize()
+        let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        return (
+            isKnown && size.ws_col > 0 ? Int(size.ws_col) : 80, isKnown && size.ws_row > 0 ? Int(size.ws_row) : 24
+        )
+    }
+
     /// The style for standard output.
     static var style: TextStyle {
-        var size = winsize()
-        let isTerminal = isatty(STDOUT_FILENO) == 1
-        let isSized = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-        return TextStyle(
-            columns: isTerminal ? (isSized ? Int(size.ws_col) : 80) : nil,
+        TextStyle(
+            columns: size?.columns,
             noColour: environment("NO_COLOR"),
-            terminal: environment("TERM")
+            terminal: environment("TERM"),
+            locale: environment("LC_ALL") ?? environment("LC_CTYPE") ?? environment("LANG")
         )
     }
 
@@ -33,9 +41,12 @@ enum Terminal {
         }
     }
 
+    /// Says something beside the output.
+    static func note(_ text: String) { _ = write(Array((text + "\n").utf8), to: STDERR_FILENO) }
+
     /// Says what is wrong, and ends with the exit status that goes with it.
     static func exitCode(for problem: Problem) -> ExitCode {
-        _ = write(Array((problem.text + "\n").utf8), to: STDERR_FILENO)
+        note(problem.text)
         return ExitCode(problem.exit.rawValue)
     }
 

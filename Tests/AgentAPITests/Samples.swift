@@ -63,25 +63,37 @@ enum Samples {
         journal: JournalCounts(sent: 12, dropped: 3, destination: .journald)
     )
 
-    static let locks = LocksReport(locks: [
-        LockStatus(
-            name: "publish",
-            kind: "mutex",
-            instances: 1,
-            acquisitions: 1000,
-            contended: 12,
-            spins: 40,
-            parks: 5,
-            waitTotalMicroseconds: 45_000,
-            waitMaxMicroseconds: 12_000,
-            wakeLatencyMaxMicroseconds: 90,
-            waitersMax: 3,
-            holderSite: "Publisher.swift:44",
-            holdMaxMicroseconds: 11_000,
-            waitCount: 12,
-            waitHistogram: [HistogramBucket(upToMicroseconds: 1000, count: 9)]
-        )
-    ])
+    static let locks = LocksReport(
+        accounting: true,
+        since: time,
+        locks: [
+            LockStatus(
+                name: "publish",
+                kind: "mutex",
+                instances: 1,
+                acquisitions: 1000,
+                contended: 12,
+                spins: 40,
+                parks: 5,
+                waiting: 2,
+                waitingMicroseconds: 3_000,
+                waitingSite: "Publisher.swift:51",
+                holdingSite: "Publisher.swift:60",
+                waitTotalMicroseconds: 45_000,
+                waitMaxMicroseconds: 12_000,
+                waitMaxSite: "Publisher.swift:52",
+                wakeTotalMicroseconds: 300,
+                wakeLatencyMaxMicroseconds: 90,
+                waitersMax: 3,
+                holderSite: "Publisher.swift:44",
+                holdMaxMicroseconds: 11_000,
+                holdSamples: 3,
+                holdMeanMicroseconds: 1.25,
+                waitCount: 12,
+                waitHistogram: [HistogramBucket(upToMicroseconds: 1000, count: 9)]
+            )
+        ]
+    )
 
     static let sources = SourcesReport(sources: [
         SourceDetail(

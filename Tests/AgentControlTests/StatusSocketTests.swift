@@ -100,6 +100,8 @@ struct StatusSocketTests {
     @Test func locks() throws {
         let running = try Running.withDocument("{}")
         let report = try running.status("/v1/locks").decoded(as: LocksReport.self)
+        #expect(report.accounting)
+        #expect(report.since == (try running.report().agent.startedAt))
         let names = report.locks.map(\.name)
         for name in ["sources.board", "fetch.flights", "publish.snapshot", "store.pending"] {
             #expect(names.contains(name), "\(name)")
@@ -108,6 +110,7 @@ struct StatusSocketTests {
             #expect(lock.acquisitions >= lock.contended || lock.acquisitions == 0)
             #expect(lock.waitHistogram.map(\.count) == lock.waitHistogram.map(\.count).sorted())
             #expect((lock.waitHistogram.last?.count ?? 0) <= lock.waitCount)
+            #expect((lock.holdSamples == 0) == (lock.holdMeanMicroseconds == 0))
         }
     }
 

@@ -92,6 +92,14 @@ struct CatalogTests {
             contended: 3,
             endedAt: .now
         )
+        var stuckFigures = LockStatistics()
+        stuckFigures.waiting = 1
+        let stuck = StuckWaits.Lock(
+            id: ObjectIdentifier(LockStatistics.self),
+            name: "a",
+            kind: .mutex,
+            figures: stuckFigures
+        )
         var reporter = LockReporter()
         let lock = ContendedLock("test.catalog")
         contend(lock)
@@ -99,6 +107,7 @@ struct CatalogTests {
         return events.map(EventRecords.record)
             + [
                 ContentionText.record(contention, generation: 3, suppressed: 0),
+                ContentionText.stuck(stuck, generation: 3, suppressed: 0),
                 EventRecords.configurationRefused(
                     ConfigurationError(file: "f", line: 1, column: 1, key: "k", what: "w", advice: nil),
                     event: "reload_refused"
@@ -111,7 +120,7 @@ struct CatalogTests {
     func fields() throws {
         let entries = try entries()
         let records = try records()
-        #expect(records.count == 8)
+        #expect(records.count == 9)
         for record in records {
             let id = try #require(record.id)
             let entry = try #require(entries.first { $0.id == id.rawValue })

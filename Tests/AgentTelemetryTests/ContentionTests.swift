@@ -28,7 +28,9 @@ struct ContentionTests {
         #expect(text.level == .warning)
         #expect(text.id == .lockContended)
         let expected = [
-            "AGENT_EVENT": "lock_contended", "AGENT_LOCK": "test.a", "AGENT_LOCK_MODE": "mutex",
+            "AGENT_EVENT": "lock_contended", "AGENT_LOCK": "test.a", "AGENT_LOCK_KIND": "mutex",
+            "AGENT_LOCK_MODE": "exclusive", "AGENT_CONTENDED": "3",
+            "AGENT_TRY": ContentionAdvice.longHold.sentence(holder: CallSite(fileID: "Module/Holder.swift", line: 34)),
             "AGENT_WAIT_US": "1500", "AGENT_HOLD_US": "1400", "AGENT_WAKE_US": "2", "AGENT_WAITERS": "3",
             "AGENT_WAITER_SITE": "Module/Waiter.swift:12", "AGENT_HOLDER_SITE": "Module/Holder.swift:34",
             "AGENT_GENERATION": "9", "AGENT_SUPPRESSED": "4", "CODE_FILE": "Module/Waiter.swift", "CODE_LINE": "12",
@@ -86,7 +88,7 @@ struct ContentionTests {
         #expect(first.id == .lockReport)
         #expect(first.value("AGENT_EVENT") == "lock_report")
         #expect(first.value("AGENT_GENERATION") == "5")
-        #expect(first.value("AGENT_LOCK_MODE") == "mutex")
+        #expect(first.value("AGENT_LOCK_KIND") == "mutex")
         #expect((Int(first.value("AGENT_CONTENDED") ?? "") ?? 0) >= 1)
         #expect((Int(first.value("AGENT_ACQUISITIONS") ?? "") ?? 0) >= 2)
         #expect((Int(first.value("AGENT_WAIT_TOTAL_US") ?? "") ?? 0) >= 1)
@@ -129,7 +131,74 @@ struct ContentionTests {
         #expect(figures.waits.map(\.count).reduce(0, +) >= 1)
         let bounds = figures.waits.map { $0.upperBoundNanoseconds ?? .max }
         #expect(bounds == bounds.sorted())
-        let totals = LockFigures.collect().map(\.statistics.waitTotalNanoseconds)
-        #expect(totals.count > 1)
+        #expect(figures.statistics.waitMaxSite.description.contains("Support.swift"))
+        #expect(figures.statistics.waiting == 0)
+    }
+
+    private func figures(_ name: String, _ change: (inout LockStatistics) -> Void) -> LockFigures {
+        var statistics = LockStatistics()
+        change(&statistics)
+        return LockFigures(name: name, kind: .mutex, instances: 1, statistics: statistics, waits: [])
+    }
+
+    @Test("Of a sum the sites are those of the worst")
+    func sums() {
+        let here = CallSite(fileID: "Module/Here.swift", line: 1)
+        let there = CallSite(fileID: "Module/There.swift", line: 2)
+        let calm = figures("a") {
+            $0.waitMaxNanoseconds = 5
+            $0.waitMaxSite = here
+            $0.holdMaxNanoseconds = 9
+            $0.holdMaxSite = here
+            $0.lastHolderSite = here
+            $0.wakeTotalNanoseconds = 1
+            $0.holdSamples = 2
+            $0.holdSampledNanoseconds = 20
+        }
+        let waitedFor = figures("a") {
+            $0.waitMaxNanoseconds = 7
+            $0.waitMaxSite = there
+            $0.holdMaxNanoseconds = 8
+            $0.holdMaxSite = there
+            $0.lastHolderSite = there
+            $0.wakeTotalNanoseconds = 10
+            $0.holdSamples = 3
+            $0.holdSampledNanoseconds = 300
+            $0.waiting = 2
+            $0.waitingNanoseconds = 50
+            $0.waitingSite = there
+        }
+        for sum in [calm.adding(waitedFor).statistics, waitedFor.adding(calm).statistics] {
+            #expect(sum.waitMaxNanoseconds == 7 && sum.waitMaxSite == there)
+            #expect(sum.holdMaxNanoseconds == 9 && sum.holdMaxSite == here)
+            #expect(sum.wakeTotalNanoseconds == 11)
+            #expect(sum.holdSamples == 5 && sum.holdSampledNanoseconds == 320)
+            #expect(sum.waiting == 2 && sum.waitingNanoseconds == 50)
+            #expect(sum.waitingSite == there && sum.lastHolderSite == there)
+        }
+        let longer = figures("a") {
+            $0.waiting = 1
+            $0.waitingNanoseconds = 60
+            $0.waitingSite = here
+            $0.lastHolderSite = there
+        }
+        for sum in [longer.adding(waitedFor).statistics, waitedFor.adding(longer).statistics] {
+            #expect(sum.waiting == 3 && sum.waitingNanoseconds == 60)
+            #expect(sum.waitingSite == here)
+        }
+    }
+
+    @Test("Who waits now comes first, then who has waited most")
+    func worstFirst() {
+        let locks = [
+            figures("quiet") { _ in }, figures("also.quiet") { _ in }, figures("once") { $0.waitTotalNanoseconds = 99 },
+            figures("now") { $0.waiting = 1 },
+            figures("long") {
+                $0.waiting = 1
+                $0.waitingNanoseconds = 7
+            },
+        ]
+        let sorted = locks.shuffled().sorted { $0.isWorse(than: $1) }.map(\.name)
+        #expect(sorted == ["long", "now", "once", "also.quiet", "quiet"])
     }
 }

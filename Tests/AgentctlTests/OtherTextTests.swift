@@ -5,54 +5,6 @@ import Testing
 @Suite struct OtherTextTests {
     private let style = TextStyle(width: 70)
 
-    private func lock(_ name: String, waited: UInt64, histogram: [HistogramBucket] = []) -> LockStatus {
-        LockStatus(
-            name: name,
-            kind: "mutex",
-            instances: name == "ring" ? 2 : 1,
-            acquisitions: 1000,
-            contended: waited > 0 ? 12 : 0,
-            spins: 40,
-            parks: 5,
-            waitTotalMicroseconds: waited,
-            waitMaxMicroseconds: waited / 2,
-            wakeLatencyMaxMicroseconds: 90,
-            waitersMax: 3,
-            holderSite: waited > 0 ? "Publisher.swift:44" : nil,
-            holdMaxMicroseconds: 950,
-            waitCount: waited > 0 ? 13 : 0,
-            waitHistogram: histogram
-        )
-    }
-
-    @Test func locksWorstFirst() {
-        let buckets = [(10, 2), (100, 2), (1000, 10), (10_000, 12)].map {
-            HistogramBucket(upToMicroseconds: UInt64($0.0), count: UInt64($0.1))
-        }
-        let report = LocksReport(locks: [lock("ring", waited: 0), lock("publish", waited: 45_000, histogram: buckets)])
-        #expect(
-            LocksText.render(report, histograms: false, style: style) == """
-                LOCK      KIND   WAITED  LONGEST  CONTENDED  ACQUIRED  PARKS  WAITERS  HELD LONGEST
-                publish   mutex  45.0ms   22.5ms  12 (1.2%)      1000      5        3  950us at Publisher.swift:44
-                ring (2)  mutex     0us      0us          0      1000      5        3  950us
-
-                """
-        )
-        #expect(
-            LocksText.render(report, histograms: true, style: style).contains(
-                """
-                      <= 10us  ########## 2
-                     <= 100us  0
-                     <= 1.0ms  ######################################## 8
-                    <= 10.0ms  ########## 2
-                       longer  ##### 1
-                ring (2)
-                """
-            )
-        )
-        #expect(LocksText.render(LocksReport(locks: []), histograms: true, style: style) == "no locks\n")
-    }
-
     @Test func sources() {
         var status = Fixtures.source(.failing, failures: 4, error: Fixtures.error)
         status.trace = StageTimes(id: "0123456789abcdef", requestedToReceivedMicroseconds: 5000)

@@ -7,6 +7,7 @@ enum MessageID {
     static let ready = "987f3c7a5ddc4d62b94f1a389436c1ee"
     static let sourceFailed = "2b958e86f1d046ffa76baddd76ed22bc"
     static let lockContended = "e5a003df6a04476da5a0c3ca67dd9294"
+    static let lockStuck = "d5772e7513114ac4a4a64710f40bc12a"
     static let recordsDropped = "ea93003a915f4352a69e6a1b41d98ef6"
 }
 

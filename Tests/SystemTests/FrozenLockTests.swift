@@ -184,10 +184,10 @@ struct FrozenLockTests {
         let metrics = try host.container.check("curl -s --unix-socket /run/agent/status.sock http://agent/metrics")
         let worst = try #require(
             metrics.split(separator: "\n").first {
-                $0.hasPrefix("config_agent_lock_longest_wait_seconds{") && $0.contains("lock=\"\(lock)\"")
+                $0.hasPrefix("config_agent_lock_wait_max_seconds{") && $0.contains("lock=\"\(lock)\"")
             }
         )
-        #expect(worst.contains("waiter=\"\(waiter)\"") && worst.contains("holder=\"\(holder)\""))
+        #expect(worst.contains("site=\"\(waiter)\"") && worst.contains("holder=\"\(holder)\""))
         let seconds = try #require(worst.split(separator: " ").last.flatMap { Double($0) })
         #expect(agrees(Int(seconds * 1e6), waited))
     }

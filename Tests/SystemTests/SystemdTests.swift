@@ -404,11 +404,13 @@ struct SystemdTests {
 
         let record = try #require(try container.journal(found).first)
         let present = [
-            "MESSAGE", "AGENT_EVENT", "AGENT_LOCK", "AGENT_LOCK_MODE", "AGENT_HOLDER_SITE", "CODE_FILE", "CODE_FUNC",
+            "MESSAGE", "AGENT_EVENT", "AGENT_LOCK", "AGENT_LOCK_KIND", "AGENT_LOCK_MODE", "AGENT_HOLDER_SITE",
+            "AGENT_WAITER_SITE", "AGENT_TRY", "CODE_FILE", "CODE_FUNC",
         ]
         for field in present { #expect(record[field].string?.isEmpty == false, "\(field) in \(record)") }
         let numbers = [
-            "PRIORITY", "AGENT_WAIT_US", "AGENT_HOLD_US", "AGENT_WAITERS", "AGENT_GENERATION", "AGENT_SUPPRESSED",
+            "PRIORITY", "AGENT_WAIT_US", "AGENT_HOLD_US", "AGENT_WAITERS", "AGENT_CONTENDED",
+            "AGENT_GENERATION", "AGENT_SUPPRESSED",
             "CODE_LINE", "TID",
         ]
         for field in numbers {

@@ -94,10 +94,17 @@ public final class LockProbe: Sendable {
     }
 
     private func leave(_ wait: Wait, at now: UInt64) {
-        guard waiting.subtract(1, ordering: .relaxed).newValue > 0 else { return }
+        let since = waitingSince.load(ordering: .relaxed)
+        if waiting.subtract(1, ordering: .relaxed).newValue == 0 {
+            // So that nobody who looks between the next waiter's count and its time takes this time for that one's.
+            // Not when the next waiter's time is there already.
+            _ = waitingSince.compareExchange(expected: since, desired: 0, ordering: .relaxed)
+            return
+        }
         // Whoever is left has been waiting for less long than this one, if this was the first: told from now on, which
-        // is too little rather than too much.
-        if waitingSince.load(ordering: .relaxed) == wait.began { waitingSince.store(now, ordering: .relaxed) }
+        // is too little rather than too much; and where is not known.
+        let first = waitingSince.compareExchange(expected: wait.began, desired: now, ordering: .relaxed)
+        if first.exchanged { waitingSite.store(CallSite.none.word, ordering: .relaxed) }
     }
 
     /// The thread has what it waited for.
@@ -187,9 +194,12 @@ public final class LockProbe: Sendable {
         figures.lastHolderSite = meter.lastHolder
         figures.waiting = waiting.load(ordering: .relaxed)
         if figures.waiting > 0 {
-            let since = MonotonicTime(nanoseconds: waitingSince.load(ordering: .relaxed))
-            figures.waitingNanoseconds = MonotonicTime.now.nanoseconds(since: since)
-            figures.waitingSite = CallSite(word: waitingSite.load(ordering: .relaxed))
+            // 0: somebody has only just begun.
+            let since = waitingSince.load(ordering: .relaxed)
+            if since != 0 {
+                figures.waitingNanoseconds = MonotonicTime.now.nanoseconds(since: MonotonicTime(nanoseconds: since))
+                figures.waitingSite = CallSite(word: waitingSite.load(ordering: .relaxed))
+            }
         }
         return figures
     }

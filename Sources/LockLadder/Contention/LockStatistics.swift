@@ -35,7 +35,7 @@ public struct LockStatistics: Sendable {
     public var waiting: UInt32 = 0
     /// For how long somebody has been waiting, at least; 0 when nobody is.
     public var waitingNanoseconds: UInt64 = 0
-    /// Where that one waits.
+    /// Where that one waits; ``CallSite/none`` once the thread that waited first is served and others wait on.
     public var waitingSite = CallSite.none
     /// Who took the lock last. While somebody waits, that is who holds it.
     public var lastHolderSite = CallSite.none
