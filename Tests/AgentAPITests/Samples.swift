@@ -82,6 +82,8 @@ enum Samples {
                 waitTotalMicroseconds: 45_000,
                 waitMaxMicroseconds: 12_000,
                 waitMaxSite: "Publisher.swift:52",
+                waitMaxHolderSite: "Publisher.swift:60",
+                gaveUp: 1,
                 wakeTotalMicroseconds: 300,
                 wakeLatencyMaxMicroseconds: 90,
                 waitersMax: 3,

@@ -20,6 +20,7 @@ import Testing
         statistics.waitTotalNanoseconds = 2_500_000_000
         statistics.waitMaxNanoseconds = 2_000_000_000
         statistics.waitMaxSite = Self.longest
+        statistics.waitMaxHolderSite = Self.holder
         statistics.wakeTotalNanoseconds = 1_500_000
         statistics.wakeMaxNanoseconds = 1_000_000
         statistics.holdMaxNanoseconds = 1_750_000_000
@@ -49,6 +50,7 @@ import Testing
         #expect(lock.waitingSite == "Scene/Waiter.swift:11" && lock.holdingSite == "Scene/Holder.swift:22")
         #expect(lock.waitTotalMicroseconds == 2_500_000 && lock.waitMaxMicroseconds == 2_000_000)
         #expect(lock.waitMaxSite == "Scene/Longest.swift:33")
+        #expect(lock.waitMaxHolderSite == "Scene/Holder.swift:22")
         #expect(lock.wakeTotalMicroseconds == 1_500 && lock.wakeLatencyMaxMicroseconds == 1_000)
         #expect(lock.holderSite == "Scene/Holder.swift:22" && lock.holdMaxMicroseconds == 1_750_000)
         #expect(lock.holdSamples == 4 && lock.holdMeanMicroseconds == 1.25)
@@ -86,7 +88,7 @@ import Testing
             #"config_agent_lock_wait_seconds_bucket{\#(a),le="+Inf"} 5"#,
             "config_agent_lock_wait_seconds_sum{\(a)} 2.5", "config_agent_lock_wait_seconds_count{\(a)} 5",
             "config_agent_lock_hold_seconds_sum{\(a)} 5.001e-06", "config_agent_lock_hold_seconds_count{\(a)} 4",
-            #"config_agent_lock_wait_max_seconds{\#(a),site="Scene/Longest.swift:33"} 2"#,
+            #"config_agent_lock_wait_max_seconds{\#(a),site="Scene/Longest.swift:33",holder="Scene/Holder.swift:22"} 2"#,
             #"config_agent_lock_hold_max_seconds{\#(a),site="Scene/Holder.swift:22"} 1.75"#,
             "config_agent_lock_wake_max_seconds{\(a)} 0.001", "config_agent_lock_waiting_threads{\(a)} 3",
             #"config_agent_lock_waiting_seconds{\#(a),site="Scene/Waiter.swift:11",holder="Scene/Holder.swift:22"} 12.4"#,
