@@ -11,22 +11,23 @@ public struct LockFigures: Sendable {
 
     /// All locks of the process, worst first: those that somebody waits for now, the oldest wait before the others,
     /// then by all that was waited for them.
-    public static func collect() -> [LockFigures] {
+    ///
+    /// - Parameter each: is shown the figures of each single lock.
+    public static func collect(_ each: (LockProbe, LockFigures) -> Void = { _, _ in }) -> [LockFigures] {
         // A flight group and its mutex bear one name: the waits for the work are not those for the lock.
-        var byName: [Identity: LockFigures] = [:]
+        var sums: [Identity: LockFigures] = [:]
         for probe in ContentionRegistry.shared.all {
-            let name = "\(probe.name)"
-            let identity = Identity(name: name, kind: probe.kind)
             let one = LockFigures(
-                name: name,
+                name: "\(probe.name)",
                 kind: probe.kind,
                 instances: 1,
                 statistics: probe.statistics,
                 waits: probe.waits.counts
             )
-            byName[identity] = byName[identity].map { $0.adding(one) } ?? one
+            each(probe, one)
+            sums[one.identity] = sums[one.identity].map { $0.adding(one) } ?? one
         }
-        return byName.values.sorted { $0.isWorse(than: $1) }
+        return sums.values.sorted { $0.isWorse(than: $1) }
     }
 
     /// What makes the figures of two locks one's.

@@ -2,43 +2,48 @@ internal import LockLadder
 
 /// Tells from time to time which locks were contended since the last time.
 struct LockReporter {
-    private var last: [LockFigures.Identity: LockStatistics] = [:]
+    /// What was counted since the last report by locks that there are still. What one counted that has gone since then
+    /// is gone with it.
+    private struct News {
+        var acquisitions: UInt64 = 0
+        var contended: UInt64 = 0
+        var waitNanoseconds: UInt64 = 0
+
+        mutating func add(_ now: LockStatistics, since before: LockStatistics) {
+            acquisitions += now.acquisitions - before.acquisitions
+            contended += now.contended - before.contended
+            waitNanoseconds += now.waitTotalNanoseconds - before.waitTotalNanoseconds
+        }
+    }
+
+    /// The figures of each single lock at the last report: locks of one name come and go.
+    private var last: [UInt64: LockStatistics] = [:]
 
     mutating func report(generation: UInt64) -> [JournalRecord] {
-        var records: [JournalRecord] = []
-        for figures in LockFigures.collect() {
-            let now = figures.statistics
-            var before = last.updateValue(now, forKey: figures.identity)
-            // A lock of this name is gone, and its figures with it: what is left is counted from the start.
-            if let old = before, Self.hasFallen(now, below: old) { before = nil }
-            let contended = now.contended - (before?.contended ?? 0)
-            guard contended > 0 else { continue }
-            records.append(Self.record(figures, contended: contended, since: before, generation: generation))
+        var seen: [UInt64: LockStatistics] = [:]
+        var news: [LockFigures.Identity: News] = [:]
+        let all = LockFigures.collect { [last] probe, figures in
+            seen[probe.id] = figures.statistics
+            let before = last[probe.id] ?? LockStatistics()
+            news[figures.identity, default: News()].add(figures.statistics, since: before)
         }
-        return records
+        last = seen
+        return all.compactMap { figures in
+            guard let news = news[figures.identity], news.contended > 0 else { return nil }
+            return Self.record(figures, news, generation: generation)
+        }
     }
 
-    private static func hasFallen(_ now: LockStatistics, below old: LockStatistics) -> Bool {
-        now.contended < old.contended || now.acquisitions < old.acquisitions
-            || now.waitTotalNanoseconds < old.waitTotalNanoseconds
-    }
-
-    private static func record(
-        _ figures: LockFigures,
-        contended: UInt64,
-        since before: LockStatistics?,
-        generation: UInt64
-    ) -> JournalRecord {
+    private static func record(_ figures: LockFigures, _ news: News, generation: UInt64) -> JournalRecord {
         let now = figures.statistics
-        let acquisitions = now.acquisitions - (before?.acquisitions ?? 0)
-        let waited = (now.waitTotalNanoseconds - (before?.waitTotalNanoseconds ?? 0)) / 1_000
+        let waited = news.waitNanoseconds / 1_000
         let longest = now.waitMaxNanoseconds / 1_000
         let fields: [(name: String, value: String)] = [
             ("AGENT_EVENT", "lock_report"),
             ("AGENT_LOCK", figures.name),
             ("AGENT_LOCK_KIND", figures.kind.rawValue),
-            ("AGENT_ACQUISITIONS", String(acquisitions)),
-            ("AGENT_CONTENDED", String(contended)),
+            ("AGENT_ACQUISITIONS", String(news.acquisitions)),
+            ("AGENT_CONTENDED", String(news.contended)),
             ("AGENT_WAIT_TOTAL_US", String(waited)),
             ("AGENT_WAIT_US", String(longest)),
             ("AGENT_HOLD_US", String(now.holdMaxNanoseconds / 1_000)),
@@ -47,7 +52,7 @@ struct LockReporter {
             ("AGENT_GENERATION", String(generation)),
         ]
         let message =
-            "lock \(figures.name): \(contended) of \(acquisitions) acquisitions contended since the last report, "
+            "lock \(figures.name): \(news.contended) of \(news.acquisitions) acquisitions contended since the last report, "
             + "\(waited) µs waited; longest wait so far \(longest) µs"
         return JournalRecord(.info, .lockReport, message, fields)
     }

@@ -6,7 +6,7 @@ internal import LockLadder
 struct StuckWaits {
     /// A lock as it stood at one look.
     struct Lock {
-        var id: ObjectIdentifier
+        var id: UInt64
         var name: StaticString
         var kind: LockKind
         var figures: LockStatistics
@@ -22,7 +22,7 @@ struct StuckWaits {
     static let leastNanoseconds: UInt64 = 1_000_000_000
 
     /// One for each lock that somebody has been waiting for too long, at the last look.
-    private var told: [ObjectIdentifier: Told] = [:]
+    private var told: [UInt64: Told] = [:]
     private var limiter = ContentionLimiter()
 
     /// All locks that somebody waits for now. To wait for a flight is no sign of being stuck: it takes what its work
@@ -31,7 +31,7 @@ struct StuckWaits {
         ContentionRegistry.shared.all.compactMap { probe in
             let figures = probe.statistics
             guard probe.kind != .flight, figures.waiting > 0 else { return nil }
-            return Lock(id: ObjectIdentifier(probe), name: probe.name, kind: probe.kind, figures: figures)
+            return Lock(id: probe.id, name: probe.name, kind: probe.kind, figures: figures)
         }
     }
 

@@ -96,7 +96,7 @@ struct MutexCore: ~Copyable {
         // The look below comes after the store in program order; the rest is the waiters' barrier.
         cll_compiler_barrier()
         // Relaxed: see the type.
-        if waiters.load(ordering: .relaxed) != 0 { wake() }
+        if waiters.load(ordering: .relaxed) != 0 { wake(probe) }
     }
 
     @usableFromInline
@@ -250,17 +250,18 @@ struct MutexCore: ~Copyable {
         }
         // Releasing: as in `unlock`.
         word.store(Self.free, ordering: .releasing)
-        wake()
+        wake(probe)
         if let record { ContentionRegistry.shared.report(record) }
     }
 
     /// Wakes one sleeper, unless one is on its way already. To be called after the release.
     @usableFromInline
     @inline(never)
-    func wake() {
+    func wake(_ probe: LockProbe) {
         // The release comes before the looks at `waiters` and `waking`, for every thread alike.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard waiters.load(ordering: .relaxed) & ~Self.refused != 0, claimWaking() else { return }
+        unsafe cll_probe_wake(probe.name.cString)
         while wakeOne() == 0 {
             // Nobody slept. Sequentially consistent: a release after this wakes for itself.
             let calm = waking.compareExchange(expected: 1, desired: 0, ordering: .sequentiallyConsistent)

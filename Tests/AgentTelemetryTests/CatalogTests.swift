@@ -95,7 +95,7 @@ struct CatalogTests {
         var stuckFigures = LockStatistics()
         stuckFigures.waiting = 1
         let stuck = StuckWaits.Lock(
-            id: ObjectIdentifier(LockStatistics.self),
+            id: 1,
             name: "a",
             kind: .mutex,
             figures: stuckFigures

@@ -6,19 +6,16 @@ import Testing
 
 @Suite("Waits told while they last")
 struct StuckWaitsTests {
-    private final class Identity {}
-
-    private let identity = Identity()
     private let start = MonotonicTime(nanoseconds: 1_000 * second)
 
-    private func lock(waiting nanoseconds: UInt64, _ id: Identity? = nil, threads: UInt32 = 3) -> StuckWaits.Lock {
+    private func lock(waiting nanoseconds: UInt64, _ id: UInt64 = 1, threads: UInt32 = 3) -> StuckWaits.Lock {
         var figures = LockStatistics()
         figures.waiting = threads
         figures.waitingNanoseconds = nanoseconds
         figures.waitingSite = CallSite(fileID: "Module/Waiter.swift", line: 12)
         figures.lastHolderSite = CallSite(fileID: "Module/Holder.swift", line: 34)
         figures.contended = 8
-        return StuckWaits.Lock(id: ObjectIdentifier(id ?? identity), name: "test.stuck", kind: .mutex, figures: figures)
+        return StuckWaits.Lock(id: id, name: "test.stuck", kind: .mutex, figures: figures)
     }
 
     /// Looks once a second at a wait that began at `start`, and gives the seconds at which it was told.
@@ -97,7 +94,7 @@ struct StuckWaitsTests {
     @Test("Each lock has its own story, and a hundred of one name do not fill the journal")
     func manyLocks() {
         var stuck = StuckWaits()
-        let others = (0..<100).map { _ in Identity() }
+        let others = (2..<102).map { UInt64($0) }
         let locks = others.map { lock(waiting: 2 * second, $0) }
         let records = stuck.look(at: locks, now: start, warnWait: 0, generation: 1)
         #expect(records.count == ContentionLimiter.perWindow)

@@ -3,7 +3,7 @@ import LockLadder
 import Synchronization
 
 /// How long a test waits for what must happen before it says that it did not. Only a failing test waits that long.
-let patience: UInt64 = 45_000_000_000
+let patience: UInt64 = 240_000_000_000
 
 /// Waits until `condition` holds. `false`: it did not within the test's patience.
 func eventually(within nanoseconds: UInt64 = patience, _ condition: () -> Bool) -> Bool {

@@ -12,11 +12,14 @@ protocol LockMeter: AnyObject, Sendable {
 /// The running figures of one lock. Anybody may read them at any time without stopping anybody: figures of one reading
 /// may be a moment apart.
 public final class LockProbe: Sendable {
+    /// Differs from that of every other lock that the process had or has.
+    public let id: UInt64
     public let name: StaticString
     public let kind: LockKind
     /// One in so many acquisitions of a mutex has its hold timed.
     @inlinable public static var samplePeriod: UInt64 { 1_024 }
 
+    private static let lastID = Atomic<UInt64>(0)
     /// Holds the lock's memory: it stays as long as somebody looks at the figures.
     private let meter: any LockMeter
 
@@ -44,6 +47,8 @@ public final class LockProbe: Sendable {
     private nonisolated(unsafe) var kept: ContentionRecord?
 
     init(name: StaticString, kind: LockKind, meter: any LockMeter) {
+        // Relaxed: only that no two are alike.
+        id = Self.lastID.add(1, ordering: .relaxed).newValue
         self.name = name
         self.kind = kind
         self.meter = meter
