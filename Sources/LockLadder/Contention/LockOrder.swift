@@ -64,6 +64,7 @@ public enum LockOrder {
                 )
             }
             let step = Step(
+                // SAFETY: `took` stores the address of a literal here, which is never 0.
                 held: unsafe String(cString: UnsafePointer<CChar>(bitPattern: other.name).unsafelyUnwrapped),
                 heldAt: heldSite(of: other),
                 taken: "\(lock.name)",

@@ -70,9 +70,19 @@ public final class LockProbe: Sendable {
         var began: UInt64
         var waiters: UInt32 = 1
         var parks: UInt64 = 0
+        /// How long it took this thread to run after it was woken, over all its sleeps.
+        var wake: UInt64 = 0
+
+        /// The thread runs again after a sleep.
+        ///
+        /// - Parameter moment: when it was woken, as far as known.
+        mutating func runs(wokenAt moment: UInt64) {
+            guard Accounting.isCompiledIn, moment > began else { return }
+            wake += MonotonicTime.now.nanoseconds(since: MonotonicTime(nanoseconds: moment))
+        }
     }
 
-    /// The thread is about to sleep. To be ended by ``end(_:releasedAt:)`` or ``abandon(_:)``.
+    /// The thread is about to sleep. To be ended by ``end(_:)`` or ``abandon(_:)``.
     func beginWait(_ mode: LockMode, at site: CallSite, in function: StaticString, heldBy holder: CallSite) -> Wait {
         var wait = Wait(mode: mode, waiter: site, function: function, holder: holder, began: 0)
         guard Accounting.isCompiledIn else { return wait }
@@ -113,15 +123,12 @@ public final class LockProbe: Sendable {
     }
 
     /// The thread has what it waited for.
-    ///
-    /// - Parameter releasedAt: when the last holder let go, as far as known.
-    func end(_ wait: Wait, releasedAt: UInt64) -> ContentionRecord? {
+    func end(_ wait: Wait) -> ContentionRecord? {
         guard Accounting.isCompiledIn else { return nil }
         let now = cll_now_ns()
         leave(wait, at: now)
-        let released = min(max(releasedAt, wait.began), now)
         let waited = now - wait.began
-        let woken = now - released
+        let woken = min(wait.wake, waited)
         let count = count(wait, lasting: waited)
         wakeTotal.add(woken, ordering: .relaxed)
         wakeMax.max(woken, ordering: .relaxed)
@@ -134,7 +141,7 @@ public final class LockProbe: Sendable {
             waiterFunction: wait.function,
             holder: wait.holder,
             waitNanoseconds: waited,
-            holdNanoseconds: released - wait.began,
+            holdNanoseconds: waited - woken,
             wakeNanoseconds: woken,
             waiters: wait.waiters,
             threadID: cll_thread_id(),

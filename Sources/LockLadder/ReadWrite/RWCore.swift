@@ -114,13 +114,15 @@ struct RWCore: ~Copyable {
             let writer = CallSite(word: writerSite.load(ordering: .relaxed))
             var sleep = wait ?? probe.beginWait(.shared, at: site, in: function, heldBy: writer)
             sleepAtGate(&sleep)
+            // Relaxed: a hint.
+            sleep.runs(wokenAt: releasedAt.load(ordering: .relaxed))
             wait = sleep
         }
         guard let wait else {
             if turns > 0 { probe.noteSpun() }
             return false
         }
-        unsafe slot.kept.pointee = probe.end(wait, releasedAt: releasedAt.load(ordering: .relaxed))
+        unsafe slot.kept.pointee = probe.end(wait)
         return Accounting.isCompiledIn
     }
 
@@ -178,6 +180,7 @@ struct RWCore: ~Copyable {
         // The cleared slot comes before the look, for every thread alike.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard writerSleeps.load(ordering: .relaxed) & ~Self.refused != 0 else { return }
+        if Accounting.isCompiledIn { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
         // Sequentially consistent: after the fence, before the call.
         departures.add(1, ordering: .sequentiallyConsistent)
         unsafe withUnsafePointer(to: departures) { departures in
@@ -235,8 +238,7 @@ struct RWCore: ~Copyable {
         writes.store(writes.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         // A write costs microseconds anyway, so each one is timed.
         writingSince.store(cll_now_ns(), ordering: .relaxed)
-        let released = max(releasedAt.load(ordering: .relaxed), writers.lastReleasedAt)
-        guard let wait, let record = probe.end(wait, releasedAt: released) else { return false }
+        guard let wait, let record = probe.end(wait) else { return false }
         probe.keep(record)
         return true
     }
@@ -293,7 +295,10 @@ struct RWCore: ~Copyable {
         defer {
             // Relaxed: a hint. The last reader that was slept for has held the lock at least from when it was seen.
             let released = releasedAt.load(ordering: .relaxed)
-            if released > hold.since { probe.noteHold(released - hold.since, at: hold.by) }
+            if released > hold.since {
+                probe.noteHold(released - hold.since, at: hold.by)
+                wait.runs(wokenAt: released)
+            }
         }
         if patience > 0 {
             let (end, isEndless) = cll_now_ns().addingReportingOverflow(patience)

@@ -60,19 +60,25 @@ final class DeadlineTimer: Sendable {
 
     /// For as long as the process lives: without alarms it sleeps for good, and costs nothing but its stack.
     private func run() {
-        while true {
-            let now = MonotonicTime.now
-            let (due, next) = state.withLock { state -> ([Alarm], MonotonicTime?) in
-                var due: [Alarm] = []
-                while let first = state.heap.first, first.deadline <= now {
-                    Self.remove(at: 0, from: &state.heap)
-                    due.append(first)
-                }
-                return (due, state.heap.first?.deadline)
+        while true { _ = isEarlier.wait(until: ringWhatIsDue()) }
+    }
+
+    /// On its own, so that nothing of what rang is kept during the sleep that follows.
+    ///
+    /// - Returns: when the next one is due.
+    @inline(never)
+    private func ringWhatIsDue() -> MonotonicTime? {
+        let now = MonotonicTime.now
+        let (due, next) = state.withLock { state -> ([Alarm], MonotonicTime?) in
+            var due: [Alarm] = []
+            while let first = state.heap.first, first.deadline <= now {
+                Self.remove(at: 0, from: &state.heap)
+                due.append(first)
             }
-            for alarm in due { alarm.ring() }
-            _ = isEarlier.wait(until: next)
+            return (due, state.heap.first?.deadline)
         }
+        for alarm in due { alarm.ring() }
+        return next
     }
 
     // MARK: The heap

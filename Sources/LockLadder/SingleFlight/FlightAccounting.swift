@@ -59,7 +59,9 @@ final class FlightAccounting: Sendable {
     @usableFromInline
     func end(_ wait: Wait, isAnswered: Bool) {
         guard isAnswered else { return probe.abandon(wait.wait) }
-        guard let record = probe.end(wait.wait, releasedAt: meter.landedAt.load(ordering: .relaxed)) else { return }
+        var slept = wait.wait
+        slept.runs(wokenAt: meter.landedAt.load(ordering: .relaxed))
+        guard let record = probe.end(slept) else { return }
         // No lock is held where callers wait.
         ContentionRegistry.shared.report(record)
     }
