@@ -101,7 +101,7 @@ struct OnceModel {
         program.when(before == 2) { wake() }
     }
 
-    /// `Once.wait`; the next turn follows.
+    /// `Once.sleep`; the next turn follows.
     private func wait(_ program: Program) {
         let found = program.register("found")
         let woken = program.register("woken")

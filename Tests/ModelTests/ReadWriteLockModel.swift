@@ -1,4 +1,4 @@
-/// The read-write lock (`ReadWriteLock.swift`): each reader has a slot of its own and enters with a store and a load.
+/// The read-write lock (`RWCore.swift`): each reader has a slot of its own and enters with a store and a load.
 ///
 /// A writer closes the gate and then has every running thread pass a full barrier (`membarrier`): a reader's slot is
 /// visible by then, or the reader will see the gate closed and step back.
@@ -122,7 +122,7 @@ struct ReadWriteLockModel {
 
     // MARK: Reading
 
-    /// `ReadWriteLock.readLock`
+    /// `RWCore.lockShared`
     private func readLock(_ program: Program, _ slot: Word) {
         let closed = program.register("closed")
         program.loop {
@@ -144,7 +144,7 @@ struct ReadWriteLockModel {
         }
     }
 
-    /// `ReadWriteLock.readUnlock`
+    /// `RWCore.unlockShared`
     private func readUnlock(_ program: Program, _ slot: Word) { leaveSlot(program, slot, wakes: true) }
 
     private func leaveSlot(_ program: Program, _ slot: Word, wakes: Bool) {
@@ -163,7 +163,7 @@ struct ReadWriteLockModel {
 
     // MARK: Writing
 
-    /// `ReadWriteLock.writeLock`
+    /// `RWCore.lockExclusively`
     private func writeLock(_ program: Program) {
         let occupied = program.register("occupied")
         let attempt = program.register("attempt")
@@ -228,7 +228,7 @@ struct ReadWriteLockModel {
         }
     }
 
-    /// `ReadWriteLock.someoneReads`: one slot after the other, until one is taken.
+    /// `ReadSlots.reader`: one slot after the other, until one is taken.
     private func scan(_ program: Program, into occupied: Register) {
         program.loop {
             for index in 0..<slotCount {
@@ -239,7 +239,7 @@ struct ReadWriteLockModel {
         }
     }
 
-    /// `ReadWriteLock.writeUnlock`
+    /// `RWCore.unlockExclusively`
     private func writeUnlock(_ program: Program) {
         program.store(writerWaiting, 0, .relaxed)
         openGate(program)

@@ -104,7 +104,7 @@ struct SnapshotModel {
         leave(program)
     }
 
-    /// `SnapshotCell.claimSlot`: slots are numbered in the order of the list, the newest last.
+    /// `SlotList.claim`: slots are numbered in the order of the list, the newest last.
     private func claimSlot(_ program: Program) {
         let mine = program.register("mine")
         let wasTaken = program.register("wasTaken")
@@ -220,7 +220,7 @@ struct SnapshotModel {
         }
     }
 
-    /// `SnapshotCell.retire`: which retired objects are in no slot. They are put into `unused`, a set of bits.
+    /// `SnapshotCell.unused`: which retired objects are in no slot. They are put into `unused`, a set of bits.
     private func scan(_ program: Program) {
         let retired = retired
         let unchecked = program.register("unchecked")
@@ -250,7 +250,7 @@ struct SnapshotModel {
         }
     }
 
-    /// `SnapshotCell.isHazardous`
+    /// `SlotList.names`
     private func findHazard(_ program: Program, _ object: Register, into found: Register) {
         let slot = program.register("slot")
         let hazard = program.register("hazard")
@@ -272,7 +272,7 @@ struct SnapshotModel {
         }
     }
 
-    /// The end of `SnapshotCell.retire`, outside the lock.
+    /// The end of `SnapshotCell.publish`, outside the lock.
     private func release(_ program: Program) {
         let alive = alive
         let unused = program.register("unused")
