@@ -22,7 +22,7 @@ BENCH_PACKAGES := nginx-light nghttp2-client binutils
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults example fast-paths bench format lint clean
+	test-faults example fast-paths coverage bench format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,13 @@ example: deps ## the program in Tests/Example, which uses LockLadder alone
 fast-paths: deps ## the machine code of the ladder's fast paths
 	@$(SWIFT) build -c release --product ladder-fast-paths
 	@packaging/scripts/check-fast-paths.py .build/release/ladder-fast-paths
+
+coverage: deps ## which lines, and which error paths, the unit tests run
+	@SWIFT_BACKTRACE=enable=no $(SWIFT) test --enable-code-coverage --scratch-path .build/coverage --disable-xctest \
+		--skip SystemTests --skip FaultTests --skip ModelTests >.build/coverage.log 2>&1 || \
+		{ tail -40 .build/coverage.log; exit 1; }
+	@packaging/scripts/coverage.py "$$($(SWIFT) test --show-codecov-path --scratch-path .build/coverage)" \
+		.build/coverage-missed.txt
 
 test-tsan: deps ## the unit tests under the thread sanitizer
 	@packaging/scripts/run-tests.sh tsan $(SWIFT) test --sanitize thread --scratch-path .build/tsan \

@@ -107,7 +107,7 @@ struct cll_held_locks *_Nonnull cll_held_locks_of_this_thread(void);
 /// A thread is about to sleep for the lock `name`.
 void cll_probe_wait_begin(const char *_Nonnull name, uintptr_t waiter, uintptr_t holder, uint32_t waiters);
 
-/// It has the lock.
+/// It waits no longer: it has the lock, or gave up. `wait_ns` is 0 when it never slept.
 void cll_probe_wait_end(const char *_Nonnull name, uintptr_t waiter, uintptr_t holder, uint64_t wait_ns,
                         uint64_t wake_ns);
 

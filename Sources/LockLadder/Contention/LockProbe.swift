@@ -103,9 +103,12 @@ public final class LockProbe: Sendable {
         guard Accounting.isCompiledIn else { return }
         let now = cll_now_ns()
         leave(wait, at: now)
+        let slept = wait.parks > 0 ? now - wait.began : 0
+        // Each begin has its end, or a listener would believe the thread to wait still.
+        unsafe cll_probe_wait_end(name.cString, wait.waiter.word, wait.holder.word, slept, 0)
         guard wait.parks > 0 else { return }
         gaveUp.add(1, ordering: .relaxed)
-        _ = count(wait, lasting: now - wait.began)
+        _ = count(wait, lasting: slept)
     }
 
     private func leave(_ wait: Wait, at now: UInt64) {
