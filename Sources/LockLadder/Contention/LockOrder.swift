@@ -59,6 +59,7 @@ public enum LockOrder {
         for index in 0..<Int(count) {
             let other = unsafe entry(index, of: held).pointee
             if other.lock == identity(of: lock) {
+                // SAFETY: meant to end the process, which would wait for itself for ever; debug builds only.
                 fatalError(
                     "the lock \(lock.name) is taken at \(site) on a thread that holds it since \(heldSite(of: other))"
                 )
