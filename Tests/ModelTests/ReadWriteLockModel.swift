@@ -228,7 +228,7 @@ struct ReadWriteLockModel {
         }
     }
 
-    /// `ReadSlots.reader`: one slot after the other, until one is taken.
+    /// `SlotList.reader`: one slot after the other, until one is taken.
     private func scan(_ program: Program, into occupied: Register) {
         program.loop {
             for index in 0..<slotCount {

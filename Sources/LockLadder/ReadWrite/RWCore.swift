@@ -192,7 +192,7 @@ struct RWCore: ~Copyable {
 
     /// - Returns: whether there is something to tell at the end of the write; `nil` when the deadline passed first.
     func lockExclusively(
-        _ slots: ReadSlots,
+        _ slots: SlotList<ReadSlot>,
         _ site: CallSite,
         in function: StaticString,
         _ probe: LockProbe,
@@ -251,7 +251,7 @@ struct RWCore: ~Copyable {
         fatalError("RWLock \(probe.name): \(site) would wait for this thread's own write at \(own)")
     }
 
-    private func spin(_ slots: ReadSlots) -> Bool {
+    private func spin(_ slots: SlotList<ReadSlot>) -> Bool {
         for _ in 0..<8 {
             for _ in 0..<30 { cll_pause() }
             if slots.reader() == nil { return true }
@@ -262,7 +262,7 @@ struct RWCore: ~Copyable {
     /// Closes the gate.
     ///
     /// - Returns: where somebody reads still; `nil` when the writer is in.
-    private func close(_ slots: ReadSlots) -> CallSite? {
+    private func close(_ slots: SlotList<ReadSlot>) -> CallSite? {
         // Sequentially consistent: before the barrier, so that readers that announce themselves after it see it.
         gate.bitwiseOr(Self.closed, ordering: .sequentiallyConsistent)
         if !passBarrier() {
@@ -285,7 +285,7 @@ struct RWCore: ~Copyable {
 
     /// Waits until no reader is inside, with the gate closed at the end.
     private func drain(
-        _ slots: ReadSlots,
+        _ slots: SlotList<ReadSlot>,
         _ wait: inout LockProbe.Wait,
         _ probe: LockProbe,
         patience: UInt64,
@@ -324,7 +324,7 @@ struct RWCore: ~Copyable {
     }
 
     /// Lets readers go first until `limit`, looking now and then whether there is a moment without any.
-    private func yield(_ slots: ReadSlots, _ wait: inout LockProbe.Wait, until limit: UInt64) -> Bool {
+    private func yield(_ slots: SlotList<ReadSlot>, _ wait: inout LockProbe.Wait, until limit: UInt64) -> Bool {
         var pause: UInt64 = 20_000
         while cll_now_ns() < limit {
             reopenGate()
@@ -391,7 +391,7 @@ struct RWCore: ~Copyable {
 final class RWMemory: LockMeter, @unchecked Sendable {
     // SAFETY: `@unchecked Sendable`: immutable pointers; the core holds atomics, the value is the lock's matter.
     let core: UnsafeMutablePointer<RWCore>
-    let slots = ReadSlots()
+    let slots = SlotList<ReadSlot>()
 
     init() {
         let raw = UnsafeMutableRawPointer.allocate(

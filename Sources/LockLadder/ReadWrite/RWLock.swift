@@ -47,7 +47,7 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
     @usableFromInline let probe: LockProbe
     /// The number under which threads keep their slots.
     @usableFromInline let number: UInt
-    private let slots: ReadSlots
+    private let slots: SlotList<ReadSlot>
     private let preference: Preference
 
     /// - Parameters:

@@ -25,7 +25,7 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     // SAFETY: `@unchecked Sendable`: `current` and the slots are atomics at fixed addresses, freed in deinit; readers
     // hold the cell, so it outlives them.
     @usableFromInline let current: UnsafeMutablePointer<Atomic<UInt>>
-    private let slots = SlotList()
+    private let slots = SlotList<ReaderSlot>()
     /// The number under which threads keep their implicit readers.
     @usableFromInline let number: UInt
     private let retired: Mutex<[UInt]>
