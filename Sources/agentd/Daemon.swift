@@ -30,14 +30,7 @@ enum Daemon {
         defer { withExtendedLifetime(locks) {} }
         guard journal.start() else { return fail("the system has no thread for agent-journal") }
         defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: journalNanoseconds)) }
-        journal.log(
-            JournalRecord(
-                .info,
-                .started,
-                "agentd \(Version.text) started with \(configuration.sources.count) sources",
-                [("AGENT_EVENT", "started"), ("AGENT_VERSION", Version.text)]
-            )
-        )
+        journal.log(started(configuration))
         do {
             let agent = try Agent(AgentPlan(configuration)) { journal.log(EventRecords.record($0)) }
             let reloader = Reloader(
@@ -47,18 +40,15 @@ enum Daemon {
                 journal: journal,
                 service: service
             )
-            let server = ControlServer(
-                agent: agent,
-                journal: journal,
-                options: ControlServer.Options(
-                    workers: configuration.workers,
-                    paths: paths,
-                    inherited: service.sockets,
-                    configFile: configFile,
-                    limits: ClientLimits(configuration.limits),
-                    reload: { reloader.reload(deliver: $0) }
-                )
+            let options = ControlServer.Options(
+                workers: configuration.workers,
+                paths: paths,
+                inherited: service.sockets,
+                configFile: configFile,
+                limits: ClientLimits(configuration.limits),
+                reload: { reloader.reload(deliver: $0) }
             )
+            let server = ControlServer(agent: agent, journal: journal, options: options)
             let wake = loop.wake
             agent.publisher.observe { generation in
                 journal.note(generation: generation)
@@ -81,6 +71,15 @@ enum Daemon {
             journal.log(JournalRecord(.error, nil, "cannot start: \(error)", [("AGENT_EVENT", "start_failed")]))
             return 1
         }
+    }
+
+    private static func started(_ configuration: AgentConfiguration) -> JournalRecord {
+        JournalRecord(
+            .info,
+            .started,
+            "agentd \(Version.text) started with \(configuration.sources.count) sources",
+            [("AGENT_EVENT", "started"), ("AGENT_VERSION", Version.text)]
+        )
     }
 
     private static func fail(_ message: String) -> Int32 {

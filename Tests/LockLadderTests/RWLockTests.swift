@@ -309,6 +309,21 @@ extension Sharing {
         #expect(said.contains("Scene/Reader.swift:11") && said.contains("Scene/Writer.swift:22"))
     }
 
+    #if DEBUG
+        @Test func endsTheProcessWhenAWriteWouldWaitForItsOwnReadThroughAReader() async {
+            let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                let lock = RWLock("test.rw.own", 0)
+                var reader = lock.makeReader()
+                reader.withReadLock(fileID: "Scene/Reader.swift", line: 11) { _ in
+                    lock.withWriteLock(fileID: "Scene/Writer.swift", line: 22) { $0 += 1 }
+                }
+            }
+            let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+            #expect(said.contains("test.rw.own"))
+            #expect(said.contains("Scene/Reader.swift:11") && said.contains("Scene/Writer.swift:22"))
+        }
+    #endif
+
     @Test func endsTheProcessWhenAReadWouldWaitForItsOwnWrite() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             let lock = RWLock("test.rw.own", 0)

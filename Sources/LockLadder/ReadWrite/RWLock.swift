@@ -14,8 +14,8 @@ internal import Synchronization
 ///   a writer comes after all reads that it waited for (their slots, released and acquired).
 /// - Reads nest on one thread when they are made without a handle. A write inside such a read of the same thread, and a
 ///   read or write inside a write, would wait for itself: it ends the process with a message that names both places.
-///   A write inside a read of the same thread through a ``RWReader`` is not noticed, and never returns; nor does a read
-///   inside such a read, once a writer waits.
+///   A write inside a read of the same thread through a ``RWReader`` never returns, nor does a read inside such a read
+///   once a writer waits; debug builds notice both, and end the process like this too.
 @safe
 public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
     /// Who goes first when both want the lock.
