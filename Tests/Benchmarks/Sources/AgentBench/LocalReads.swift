@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// Values read over config.sock, by many requests over few connections.
@@ -144,8 +145,8 @@ struct LocalReads {
             guard answer.status == 200 else { throw Agent.Failure(description: "a read: \(answer.status)") }
         }
         guard counts else { return }
-        latencies.p50.append(Measurement.median(samples))
-        latencies.p99.append(Measurement.quantile(0.99, of: samples))
+        latencies.p50.append(Statistics.median(samples))
+        latencies.p99.append(Statistics.quantile(0.99, of: samples))
     }
 }
 

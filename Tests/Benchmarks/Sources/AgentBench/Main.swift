@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// Measures the agent from outside: what starting it, having it, asking it and watching it cost.

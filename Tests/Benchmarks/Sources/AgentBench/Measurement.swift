@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// One figure, as it is printed and written: against its goal, and against an anchor where there is one.
@@ -44,7 +45,7 @@ struct Measurement: Codable {
         self.name = name
         self.subject = subject
         self.unit = unit
-        value = Self.median(samples)
+        value = Statistics.median(samples)
         lowest = samples.min() ?? 0
         highest = samples.max() ?? 0
         rounds = samples.count
@@ -66,11 +67,11 @@ struct Measurement: Codable {
     ) {
         self.init(name, subject, samples, unit: unit, .none)
         self.anchor = anchor
-        anchorValue = Self.median(anchorSamples)
+        anchorValue = Statistics.median(anchorSamples)
         let ratios = zip(samples, anchorSamples).map { $0 / $1 }
-        let ratio = Self.median(ratios)
+        let ratio = Statistics.median(ratios)
         self.ratio = ratio
-        ratioSpread = [Self.quantile(0.25, of: ratios), Self.quantile(0.75, of: ratios)]
+        ratioSpread = [Statistics.quantile(0.25, of: ratios), Statistics.quantile(0.75, of: ratios)]
         set(goal, for: ratio)
     }
 
@@ -82,18 +83,6 @@ struct Measurement: Codable {
         case .atLeast(let limit):
             (self.goal, goalKind, met) = (limit, "at_least", figure >= limit)
         }
-    }
-
-    static func median(_ samples: [Double]) -> Double {
-        let sorted = samples.sorted()
-        guard !sorted.isEmpty else { return 0 }
-        let middle = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-    }
-
-    static func quantile(_ part: Double, of samples: [Double]) -> Double {
-        guard !samples.isEmpty else { return 0 }
-        return samples.sorted()[min(samples.count - 1, Int((Double(samples.count) * part).rounded(.down)))]
     }
 
     var line: String {

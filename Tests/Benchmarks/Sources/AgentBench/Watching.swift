@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// What it costs to tell many of a change.
@@ -65,7 +66,7 @@ struct Watching {
 
     private func report(_ steps: [Step], _ alone: Step) -> [Measurement] {
         var found: [Measurement] = []
-        let fixed = Measurement.median(alone.cpu)
+        let fixed = Statistics.median(alone.cpu)
         for step in steps {
             let name = "\(step.watchers) watchers"
             let count = Double(step.watchers)
@@ -97,9 +98,9 @@ struct Watching {
                 Measurement(
                     "\(name), growth of cpu each (P12)",
                     "larger",
-                    [Measurement.median(each(larger))],
+                    [Statistics.median(each(larger))],
                     against: "smaller",
-                    [Measurement.median(each(smaller))],
+                    [Statistics.median(each(smaller))],
                     unit: "µs",
                     .atMost(1.3)
                 )

@@ -1,0 +1,46 @@
+import BenchKit
+import Foundation
+
+/// What the accounting costs in instructions, counted by callgrind: the same on every machine of one kind.
+enum Counting {
+    static func rows(_ arena: Arena) throws -> [Row] {
+        try Plan.countedPaths.map { measure, name, options in
+            let on = try instructions(arena, .swift, [measure, name] + options)
+            let off = try instructions(arena, .swiftNotCounting, [measure, name] + options)
+            return Row(
+                "\(measure) instructions",
+                "counting \(name)",
+                .instructions,
+                on,
+                against: ("accounting compiled out", off),
+                .atMost(1.02, "P9")
+            )
+        }
+    }
+
+    /// Instructions per operation: twice as many operations take that many more.
+    private static func instructions(_ arena: Arena, _ program: Program, _ arguments: [String]) throws -> Double {
+        let few = try count(arena, program, arguments, operations: 20_000)
+        let many = try count(arena, program, arguments, operations: 40_000)
+        return (many - few) / 20_000
+    }
+
+    private static func count(_ arena: Arena, _ program: Program, _ arguments: [String], operations: Int) throws
+        -> Double
+    {
+        guard let path = arena.programs[program]?.path else {
+            throw Arena.Broken(description: "no \(program.rawValue)")
+        }
+        let file = FileManager.default.temporaryDirectory.appending(path: "callgrind.\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let valgrind = [
+            "--tool=callgrind", "--quiet", "--callgrind-out-file=\(file.path)", path,
+        ]
+        _ = try Tools.run(URL(filePath: "/usr/bin/valgrind"), valgrind + arguments + ["count=\(operations)"])
+        let text = try String(contentsOf: file, encoding: .utf8)
+        for line in text.split(separator: "\n") where line.hasPrefix("summary:") || line.hasPrefix("totals:") {
+            if let total = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) }) { return total }
+        }
+        throw Arena.Broken(description: "callgrind wrote no total for \(arguments.joined(separator: " "))")
+    }
+}

@@ -1,0 +1,111 @@
+import BenchKit
+
+/// One line of the results.
+struct Row: Codable {
+    /// The measure and its condition.
+    var `case`: String
+    var subject: String
+    var threads: Int
+    /// Nanoseconds per operation and thread, the median of the rounds; none for what is no time.
+    var ns: Double?
+    var p50: Double?
+    var p99: Double?
+    var p999: Double?
+    var anchor: String?
+    var anchorNs: Double?
+    /// The median of the rounds' own ratios of `figure` to the anchor's: what disturbs a round disturbs both.
+    var ratio: Double?
+    /// Where the median lies with 95 % confidence.
+    var ratioInterval: [Double]?
+    /// Limits the ratio, or `value` where there is no anchor.
+    var goal: Double?
+    var goalId: String?
+    /// `at_most` or `at_least`.
+    var goalKind: String?
+    var met: Bool?
+    /// What is compared: `ns` if it is the time itself.
+    var figure: Figure
+    var value: Double?
+    var anchorValue: Double?
+    var rounds: Int
+    /// The lowest and the highest of the rounds.
+    var spread: [Double]
+
+    enum CodingKeys: String, CodingKey {
+        case `case`, subject, threads, ns, anchor, ratio, goal, met, figure, value, rounds, spread
+        case p50 = "p50_ns"
+        case p99 = "p99_ns"
+        case p999 = "p999_ns"
+        case anchorNs = "anchor_ns"
+        case anchorValue = "anchor_value"
+        case ratioInterval = "ratio_interval"
+        case goalId = "goal_id"
+        case goalKind = "goal_kind"
+    }
+
+    /// What makes two rows of different runs comparable.
+    var key: String { "\(self.case)|\(subject)|\(threads)|\(anchor ?? "")|\(figure.rawValue)" }
+
+    init(_ contest: Contest, _ comparison: Comparison, _ samples: [Sample], _ anchorSamples: [Sample]?) {
+        let figure = comparison.figure
+        let values = samples.compactMap { figure.value(in: $0) }
+        self.case = contest.name
+        subject = comparison.subject.label
+        threads = comparison.subject.threads ?? contest.threads
+        ns = Statistics.median(samples.map(\.ns))
+        p50 = Self.median(samples, \.p50)
+        p99 = Self.median(samples, \.p99)
+        p999 = Self.median(samples, \.p999)
+        self.figure = figure
+        value = Statistics.median(values)
+        rounds = samples.count
+        spread = [values.min() ?? 0, values.max() ?? 0]
+        if let anchor = comparison.anchor, let anchorSamples {
+            let theirs = anchorSamples.compactMap { figure.value(in: $0) }
+            let ratios = zip(values, theirs).map { $0 / $1 }
+            self.anchor = anchor.label
+            anchorNs = Statistics.median(anchorSamples.map(\.ns))
+            anchorValue = Statistics.median(theirs)
+            ratio = Statistics.median(ratios)
+            ratioInterval = Statistics.medianInterval(ratios)
+        }
+        if let goal = comparison.goal { hold(against: goal) }
+    }
+
+    /// A row for a figure that comes from no sample.
+    init(
+        _ name: String,
+        _ subject: String,
+        _ figure: Figure,
+        _ value: Double,
+        against anchor: (String, Double)?,
+        _ goal: Goal?
+    ) {
+        self.case = name
+        self.subject = subject
+        threads = 1
+        self.figure = figure
+        self.value = value
+        rounds = 1
+        spread = [value, value]
+        if let anchor {
+            self.anchor = anchor.0
+            anchorValue = anchor.1
+            ratio = value / anchor.1
+        }
+        if let goal { hold(against: goal) }
+    }
+
+    private mutating func hold(against goal: Goal) {
+        self.goal = goal.limit
+        goalId = goal.id
+        goalKind = goal.isCeiling ? "at_most" : "at_least"
+        // What was not measured does not meet a goal.
+        met = (ratio ?? value).map { goal.isMet(by: $0) } ?? false
+    }
+
+    private static func median(_ samples: [Sample], _ figure: KeyPath<Sample, Double?>) -> Double? {
+        let values = samples.compactMap { $0[keyPath: figure] }
+        return values.isEmpty ? nil : Statistics.median(values)
+    }
+}
