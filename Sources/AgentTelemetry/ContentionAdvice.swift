@@ -14,6 +14,8 @@ enum ContentionAdvice: Sendable, Hashable, CaseIterable {
     case behindReaders
     /// Many threads wanted the lock, each for a moment.
     case crowd
+    /// The lock changed hands during the wait.
+    case overtaken
     /// One hold was most of the wait.
     case longHold
     /// It is being waited for, and nothing moves.
@@ -28,6 +30,8 @@ enum ContentionAdvice: Sendable, Hashable, CaseIterable {
         var holdNanoseconds: UInt64
         /// The rest: from the release until the thread ran.
         var wakeNanoseconds: UInt64
+        /// How often others took the lock during the wait.
+        var takenMeanwhile: UInt64 = 0
         /// Threads that waited, this one included.
         var waiters: UInt32
         var isOver = true
@@ -46,7 +50,8 @@ enum ContentionAdvice: Sendable, Hashable, CaseIterable {
         if facts.kind == .rwlock { return facts.mode == .shared ? .behindWriter : .behindReaders }
         let isCrowd =
             facts.waiters >= crowdSize && facts.holdNanoseconds / UInt64(max(1, facts.waiters)) < briefHold
-        return isCrowd ? .crowd : .longHold
+        if isCrowd { return .crowd }
+        return facts.takenMeanwhile > 0 ? .overtaken : .longHold
     }
 
     /// - Parameter holder: who held the lock, as far as known.
@@ -65,6 +70,9 @@ enum ContentionAdvice: Sendable, Hashable, CaseIterable {
         case .crowd:
             "Many threads want this lock for a moment each: no setting helps, send agentctl support-bundle to the "
                 + "maintainers."
+        case .overtaken:
+            "Others took the lock while this thread waited: if few did, look at what \(place) and they do while they hold "
+                + "it; if many did, this thread was kept from running, so look at /proc/pressure/cpu."
         case .longHold: "One hold took most of the wait: look at what \(place) does while it holds the lock."
         case .stillHeld:
             "See with gdb or top -H what the thread at \(place) is doing, and restart the agent if nothing moves."

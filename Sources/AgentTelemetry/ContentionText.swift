@@ -22,6 +22,7 @@ enum ContentionText {
             mode: contention.mode,
             holdNanoseconds: contention.holdNanoseconds,
             wakeNanoseconds: contention.wakeNanoseconds,
+            takenMeanwhile: contention.takenMeanwhile,
             waiters: contention.waiters
         )
         var fields: [(name: String, value: String)] = [
@@ -32,6 +33,7 @@ enum ContentionText {
             ("AGENT_WAIT_US", String(wait)),
             ("AGENT_HOLD_US", String(hold)),
             ("AGENT_WAKE_US", String(contention.wakeNanoseconds / 1_000)),
+            ("AGENT_TAKEN_MEANWHILE", String(contention.takenMeanwhile)),
             ("AGENT_WAITERS", String(contention.waiters)),
             ("AGENT_CONTENDED", String(contention.contended)),
             ("AGENT_WAITER_SITE", contention.waiter.description),
@@ -46,8 +48,10 @@ enum ContentionText {
         ]
         fields += marks(for: contention.waitNanoseconds)
         let message =
-            "waited \(wait) µs for lock \(lock) at \(contention.waiter); held at \(contention.holder) for "
-            + "\(hold) µs of it"
+            "waited \(wait) µs for lock \(lock) at \(contention.waiter); "
+            + (contention.takenMeanwhile == 0
+                ? "held at \(contention.holder) for \(hold) µs of it"
+                : "held at \(contention.holder) first, and taken by others \(contention.takenMeanwhile) times meanwhile")
         return JournalRecord(.warning, .lockContended, message, fields)
     }
 

@@ -33,8 +33,11 @@ struct MutexCore: ~Copyable {
     /// The ``CallSite`` of the last holder.
     @usableFromInline let holder = Atomic<UInt>(0)
     @usableFromInline let acquisitions = Atomic<UInt64>(0)
-    /// When somebody was last woken: written by whoever does it, read by the one woken before it clears `waking`.
+    /// When somebody was last woken, or would have been had anybody slept: written by whoever does it, read by the one
+    /// woken before it clears `waking`.
     private let wokenAt = Atomic<UInt64>(0)
+    /// How many acquisitions there were by then: which hold it was that ended.
+    private let wokenAfter = Atomic<UInt64>(0)
     /// When the hold that is timed as a sample began; 0 for none.
     private let sampleBegan = Atomic<UInt64>(0)
 
@@ -172,16 +175,14 @@ struct MutexCore: ~Copyable {
     /// - Parameter deadline: 0 for none: a mutex is held for short sections only, and its holder cannot vanish.
     /// - Returns: `false` when the deadline passed first.
     private func park(_ wait: inout LockProbe.Wait, _ probe: LockProbe, until deadline: UInt64) -> Bool {
-        var hold = (number: acquisitions.load(ordering: .relaxed), since: wait.began)
+        let first = Hold(number: acquisitions.load(ordering: .relaxed), site: wait.holder, since: wait.began)
+        var hold = first
         // Sequentially consistent: before the barrier, so that a release after it sees this waiter.
         waiters.add(1, ordering: .sequentiallyConsistent)
         let isBarriered = passBarrier()
         // Sequentially consistent: acquires the lock, and comes after the barrier and after `waking` was cleared.
         while word.exchange(Self.taken, ordering: .sequentiallyConsistent) != Self.free {
-            if Accounting.isCompiledIn {
-                let number = acquisitions.load(ordering: .relaxed)
-                if number != hold.number { hold = (number, cll_now_ns()) }
-            }
+            look(&hold)
             wait.parks += 1
             let limit = isBarriered ? deadline : cll_now_ns() + Self.unbarrieredSleep
             let end = sleep(until: limit)
@@ -191,10 +192,7 @@ struct MutexCore: ~Copyable {
                 return false
             }
             guard end == cll_woken else { continue }
-            // Relaxed: ordered by the system call, and nobody else writes it before `waking` is cleared.
-            let woken = wokenAt.load(ordering: .relaxed)
-            wait.runs(wokenAt: woken)
-            noteHold(hold, until: woken, probe)
+            wait.runs(wokenAt: note(hold, probe))
             // Sequentially consistent: releases from here on wake somebody again, and this thread looks at the lock
             // only afterwards.
             _ = waking.exchange(0, ordering: .sequentiallyConsistent)
@@ -202,14 +200,50 @@ struct MutexCore: ~Copyable {
         }
         // Relaxed: under the lock; a release that still counts this thread makes one call too many.
         waiters.subtract(1, ordering: .relaxed)
+        close(&wait, since: first, probe)
         return true
     }
 
-    /// Several may have held the lock while this thread slept, one after the other. Only when nobody has taken it since,
-    /// the time was one hold; `holder` still names it. Relaxed: hints.
-    private func noteHold(_ hold: (number: UInt64, since: UInt64), until released: UInt64, _ probe: LockProbe) {
-        guard released > hold.since, acquisitions.load(ordering: .relaxed) == hold.number else { return }
-        probe.noteHold(released - hold.since, at: CallSite(word: holder.load(ordering: .relaxed)))
+    /// A hold that a thread sleeps for. Which one it is, is told by the number of acquisitions up to it.
+    private struct Hold {
+        var number: UInt64
+        var site: CallSite
+        var since: UInt64
+    }
+
+    /// Relaxed, all: hints.
+    private func look(_ hold: inout Hold) {
+        guard Accounting.isCompiledIn else { return }
+        let number = acquisitions.load(ordering: .relaxed)
+        guard number != hold.number else { return }
+        hold = Hold(number: number, site: CallSite(word: holder.load(ordering: .relaxed)), since: cll_now_ns())
+    }
+
+    /// Counts the hold that this thread slept for, if it was that one whose end woke it: several may have held the lock
+    /// meanwhile, one after the other, and others may have taken it since.
+    ///
+    /// - Returns: when this thread was woken.
+    private func note(_ hold: Hold, _ probe: LockProbe) -> UInt64 {
+        // Acquiring: pairs with the release in `wake`, so that the time is of this hold's end or of a later one's.
+        let isThatHold = wokenAfter.load(ordering: .acquiring) == hold.number
+        // Relaxed: see above.
+        let woken = wokenAt.load(ordering: .relaxed)
+        if isThatHold, woken > hold.since { probe.noteHold(woken - hold.since, at: hold.site) }
+        return woken
+    }
+
+    /// What this thread knows of its wait, now that the lock is its own and it is not counted yet.
+    private func close(_ wait: inout LockProbe.Wait, since first: Hold, _ probe: LockProbe) {
+        guard Accounting.isCompiledIn else { return }
+        // Relaxed: under the lock.
+        wait.takenMeanwhile = acquisitions.load(ordering: .relaxed) &- first.number
+        guard wait.takenMeanwhile == 0 else { return }
+        // One hold only, so its end is the end of what the holder is to blame for, whether this thread was woken by it
+        // or came by itself.
+        let woken = note(first, probe)
+        guard woken > wait.began else { return }
+        wait.wake = 0
+        wait.runs(wokenAt: woken)
     }
 
     private func sleep(until deadline: UInt64) -> cll_wait_end {
@@ -258,7 +292,13 @@ struct MutexCore: ~Copyable {
         // The release comes before the looks at `waiters` and `waking`, for every thread alike.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard waiters.load(ordering: .relaxed) & ~Self.refused != 0, claimWaking() else { return }
-        if Accounting.isCompiledIn { wokenAt.store(cll_now_ns(), ordering: .relaxed) }
+        if Accounting.isCompiledIn {
+            // Relaxed, both: hints. Somebody may have taken the lock since the release: then nobody takes the time for
+            // that of the hold that ended.
+            wokenAt.store(cll_now_ns(), ordering: .relaxed)
+            // Releasing: the time comes first.
+            wokenAfter.store(acquisitions.load(ordering: .relaxed), ordering: .releasing)
+        }
         unsafe cll_probe_wake(probe.name.cString)
         while wakeOne() == 0 {
             // Nobody slept. Sequentially consistent: a release after this wakes for itself.

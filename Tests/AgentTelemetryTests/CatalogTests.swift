@@ -87,6 +87,7 @@ struct CatalogTests {
             waitNanoseconds: 1_000_000,
             holdNanoseconds: 1,
             wakeNanoseconds: 1,
+            takenMeanwhile: 2,
             waiters: 1,
             threadID: 1,
             contended: 3,

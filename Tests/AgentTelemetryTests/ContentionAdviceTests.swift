@@ -14,6 +14,8 @@ struct ContentionAdviceTests {
         ("half and half is the holder's", Facts(kind: .mutex, mode: .exclusive, hold: 5 * ms, wake: 5 * ms), .longHold),
         ("a reader that did not get to run", Facts(kind: .rwlock, mode: .shared, hold: 0, wake: 5 * ms), .cpu),
         ("one long hold", Facts(kind: .mutex, mode: .exclusive, hold: 900 * ms, wake: ms), .longHold),
+        ("several holds", Facts(kind: .mutex, mode: .exclusive, hold: 900 * ms, taken: 1), .overtaken),
+        ("several short holds", Facts(kind: .mutex, mode: .exclusive, hold: 3 * ms, waiters: 4, taken: 9), .crowd),
         ("a long hold, many waiters", Facts(kind: .mutex, mode: .exclusive, hold: 900 * ms, waiters: 9), .longHold),
         ("many waiters, short holds", Facts(kind: .mutex, mode: .exclusive, hold: 3 * ms, waiters: 4), .crowd),
         ("just a crowd", Facts(kind: .mutex, mode: .exclusive, hold: 4 * ms - 4, waiters: 4), .crowd),
@@ -59,6 +61,7 @@ extension ContentionAdvice.Facts {
         hold: UInt64,
         wake: UInt64 = 0,
         waiters: UInt32 = 1,
+        taken: UInt64 = 0,
         isOver: Bool = true
     ) {
         self.init(
@@ -66,6 +69,7 @@ extension ContentionAdvice.Facts {
             mode: mode,
             holdNanoseconds: hold,
             wakeNanoseconds: wake,
+            takenMeanwhile: taken,
             waiters: waiters,
             isOver: isOver
         )

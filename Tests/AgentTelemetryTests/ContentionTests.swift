@@ -5,7 +5,9 @@ import Testing
 
 @Suite("Contention as records")
 struct ContentionTests {
-    private func record(_ lock: StaticString = "test.a", wait: UInt64, hold: UInt64 = 0) -> ContentionRecord {
+    private func record(_ lock: StaticString = "test.a", wait: UInt64, hold: UInt64 = 0, taken: UInt64 = 0)
+        -> ContentionRecord
+    {
         ContentionRecord(
             lock: lock,
             kind: .mutex,
@@ -16,6 +18,7 @@ struct ContentionTests {
             waitNanoseconds: wait,
             holdNanoseconds: hold,
             wakeNanoseconds: 2_999,
+            takenMeanwhile: taken,
             waiters: 3,
             threadID: 77,
             contended: 3,
@@ -31,7 +34,8 @@ struct ContentionTests {
             "AGENT_EVENT": "lock_contended", "AGENT_LOCK": "test.a", "AGENT_LOCK_KIND": "mutex",
             "AGENT_LOCK_MODE": "exclusive", "AGENT_CONTENDED": "3",
             "AGENT_TRY": ContentionAdvice.longHold.sentence(holder: CallSite(fileID: "Module/Holder.swift", line: 34)),
-            "AGENT_WAIT_US": "1500", "AGENT_HOLD_US": "1400", "AGENT_WAKE_US": "2", "AGENT_WAITERS": "3",
+            "AGENT_TAKEN_MEANWHILE": "0", "AGENT_WAIT_US": "1500", "AGENT_HOLD_US": "1400", "AGENT_WAKE_US": "2",
+            "AGENT_WAITERS": "3",
             "AGENT_WAITER_SITE": "Module/Waiter.swift:12", "AGENT_HOLDER_SITE": "Module/Holder.swift:34",
             "AGENT_GENERATION": "9", "AGENT_SUPPRESSED": "4", "CODE_FILE": "Module/Waiter.swift", "CODE_LINE": "12",
             "CODE_FUNC": "wait()",
@@ -41,6 +45,17 @@ struct ContentionTests {
         #expect(Set(text.fields.map(\.name)) == Set(expected.keys).union(["AGENT_WAIT_GE"]))
         #expect(text.message.contains("test.a") && text.message.contains("Module/Waiter.swift:12"))
         #expect(!text.message.contains("\n"))
+    }
+
+    @Test("Nobody is blamed for holds that were not his")
+    func changedHands() {
+        func message(taken: UInt64) -> String {
+            ContentionText.record(record(wait: 9_000_000, hold: 9_000_000, taken: taken), generation: 1, suppressed: 0)
+                .message
+        }
+        #expect(message(taken: 0).contains("held at Module/Holder.swift:34 for 9000 µs of it"))
+        let shared = message(taken: 1_234)
+        #expect(shared.contains("taken by others 1234 times meanwhile") && !shared.contains("of it"))
     }
 
     @Test(

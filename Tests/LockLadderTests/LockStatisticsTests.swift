@@ -4,7 +4,7 @@ import Testing
 /// Whether the figures of a lock tell what happened. In every test the holder keeps the lock until the kernel says
 /// that the others sleep in front of it, so nothing here is left to chance.
 @Suite struct LockStatisticsTests {
-    /// What the threads of ``crowd(_:waiters:holdingFor:whileWaiting:)`` saw by their own watches.
+    /// What the threads of ``crowd(_:waiters:holdingFor:andAgainFor:)`` saw by their own watches.
     private struct Crowd: Sendable {
         /// From when all waiters slept until the holder's body was over.
         var held: UInt64 = 0
@@ -20,7 +20,14 @@ import Testing
     private static let waiterSite = CallSite(fileID: "Scene/Waiter.swift", line: 22)
 
     /// One thread holds `guarded` until `waiters` others sleep in front of it, and `nanoseconds` more.
-    private func crowd(_ guarded: Guarded<Int>, waiters: Int, holdingFor nanoseconds: UInt64) throws -> Crowd {
+    ///
+    /// - Parameter again: for how long it holds the lock once more, at the next line, as soon as it has let it go.
+    private func crowd(
+        _ guarded: Guarded<Int>,
+        waiters: Int,
+        holdingFor nanoseconds: UInt64,
+        andAgainFor again: UInt64 = 0
+    ) throws -> Crowd {
         let crowd = Plain(Crowd())
         let findings = Findings()
         let isHeld = Count()
@@ -39,6 +46,12 @@ import Testing
                     return MonotonicTime.now.nanoseconds(since: start)
                 }
                 let back = MonotonicTime.now
+                if again > 0 {
+                    guarded.lock.withLock(fileID: "Scene/Holder.swift", line: 12) { _ in
+                        let end = MonotonicTime.now.advanced(byNanoseconds: again)
+                        while MonotonicTime.now < end {}
+                    }
+                }
                 crowd.change {
                     $0.held = held
                     $0.holderBack = back
@@ -72,6 +85,26 @@ import Testing
         #expect(figures.waitersMax == 0)
     }
 
+    /// Whoever has just let the lock go is the first to want it again, long before the one that it woke runs.
+    @Test func tellTheHoldsOfABusyHolderApart() throws {
+        let guarded = Guarded(Mutex("test.figures.busy", 0))
+        var changedHands = 0
+        for _ in 0..<5 {
+            var crowd = Crowd()
+            let records = try ContentionHook.shared.records(of: "test.figures.busy") {
+                crowd = try self.crowd(guarded, waiters: 1, holdingFor: 20_000_000, andAgainFor: 2_000_000)
+            }
+            let figures = guarded.lock.statistics
+            #expect(figures.holdMaxNanoseconds >= crowd.held)
+            #expect(figures.holdMaxSite == Self.holderSite)
+            let record = try #require(records.max { $0.waitNanoseconds < $1.waitNanoseconds })
+            #expect(record.waiter == Self.waiterSite && record.holder == Self.holderSite)
+            #expect(record.takenMeanwhile <= 1)
+            if record.takenMeanwhile == 1 { changedHands += 1 }
+        }
+        #expect(changedHands > 0)
+    }
+
     @Test func tellOfOneWaiterHowLongItWaitedAndForWhom() throws {
         let guarded = Guarded(Mutex("test.figures.waiter", 0))
         var crowd = Crowd()
@@ -97,7 +130,7 @@ import Testing
         #expect(record.kind == .mutex)
         #expect(record.holder.description == "Scene/Holder.swift:11")
         #expect(record.waiter.description == "Scene/Waiter.swift:22")
-        #expect("\(record.waiterFunction)" == "crowd(_:waiters:holdingFor:)")
+        #expect("\(record.waiterFunction)" == "crowd(_:waiters:holdingFor:andAgainFor:)")
         #expect(record.threadID == crowd.waiterThreads[0])
         #expect(record.waiters == 1)
         #expect(record.waitNanoseconds == figures.waitMaxNanoseconds)

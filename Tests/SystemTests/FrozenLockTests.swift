@@ -155,6 +155,11 @@ struct FrozenLockTests {
         #expect(shown["wait_max_site"].string == waiter)
         #expect(shown["wait_max_holder_site"].string == holder)
         #expect(try #require(shown["wake_latency_max_us"].int) >= wake)
+        if wait == 0 {
+            #expect(try number(record, "AGENT_TAKEN_MEANWHILE") == 0 && agrees(hold, deed.held), "\(record) \(deed)")
+            #expect(agrees(try #require(shown["hold_max_us"].int), deed.held), "\(shown) \(deed)")
+            #expect(shown["hold_max_site"].string == holder)
+        }
         #expect(
             try host.container.check("agentctl locks").split(separator: "\n")[1].contains(lock),
             "the worst is first"

@@ -11,11 +11,13 @@ public struct ContentionRecord: Sendable {
     public var holder: CallSite
     /// From the first look at the taken lock until it was granted.
     public var waitNanoseconds: UInt64
-    /// The part of the wait during which the lock was still held, by one or by several in turn; the rest is wake-up
-    /// latency.
+    /// The rest of the wait. With nothing taken meanwhile, for so long the one hold lasted; else it is the time of
+    /// several holds, and of whatever kept this thread from its turn between them.
     public var holdNanoseconds: UInt64
-    /// From the release that ended the wait until this thread ran again with the lock.
+    /// Wake-up latency: from a release that this thread was to be woken by until it ran.
     public var wakeNanoseconds: UInt64
+    /// How often others took the lock during the wait. 0 for locks that do not count it.
+    public var takenMeanwhile: UInt64
     /// Threads waiting when the wait began, this one included.
     public var waiters: UInt32
     public var threadID: UInt32

@@ -70,6 +70,8 @@ public final class LockProbe: Sendable {
         var began: UInt64
         var waiters: UInt32 = 1
         var parks: UInt64 = 0
+        /// How often others took the lock since, as far as it is counted.
+        var takenMeanwhile: UInt64 = 0
         /// How long it took this thread to run after it was woken, over all its sleeps.
         var wake: UInt64 = 0
 
@@ -146,6 +148,7 @@ public final class LockProbe: Sendable {
             waitNanoseconds: waited,
             holdNanoseconds: waited - woken,
             wakeNanoseconds: woken,
+            takenMeanwhile: wait.takenMeanwhile,
             waiters: wait.waiters,
             threadID: cll_thread_id(),
             contended: count,

@@ -17,8 +17,7 @@ struct Machine: Codable, Equatable {
             let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
             return line?.split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "?"
         }
-        let megahertz = Double(field("cpu MHz")).map { String(format: ", %.1f GHz", $0 / 1_000) } ?? ""
-        processor = "\(field("model name")) (family \(field("cpu family")), model \(field("model"))\(megahertz))"
+        processor = "\(field("model name")) (family \(field("cpu family")), model \(field("model")))"
         processors = ProcessInfo.processInfo.activeProcessorCount
         kernel = Self.said(by: ["uname", "-r"])
         swift = Self.said(by: ["swift", "--version"]).split(separator: "\n").first.map(String.init) ?? "?"
