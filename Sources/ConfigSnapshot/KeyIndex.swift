@@ -1,22 +1,43 @@
-/// A hash index from key to leaf: open addressing, a seed of its own, nothing owned but two arrays.
-struct KeyIndex: Sendable {
+/// A hash index from key to leaf: open addressing over one block of memory, with a seed of its own.
+///
+/// A slot is looked at, then the key's bytes, then nothing: what is not needed to decide stays untouched, as each touch
+/// of another line costs more than all the computing, once there are many keys.
+final class KeyIndex: @unchecked Sendable {
+    // SAFETY: `@unchecked Sendable`: written in init only, freed in deinit.
+
+    struct Slot {
+        /// The upper 48 bits of the hash and, below them, the key's length, at most ``longest``; 0 for none, as no taken
+        /// slot's hash is.
+        var tag: UInt64
+        var keyStart: UInt32
+        /// In the table's leaves.
+        var position: UInt32
+    }
+
+    /// Keys of this length and longer are told apart by their leaves.
+    private static let longest = 0xFFFF
+
     private let seed: UInt64
     private let mask: Int
-    /// High half of the hash (never zero for a taken slot) and, below it, the leaf's position.
-    private let slots: [UInt64]
+    private let slots: UnsafeMutablePointer<Slot>
 
     init(of table: LeafTable) {
+        // Few keys get much room, where each lies in its own place nearly always: a look at the next place costs the
+        // processor a wrong guess. Many get less, as then it is the memory that costs: at most three quarters are full.
+        let room = table.count <= 4_096 ? 3 * table.count : table.count / 3
         var capacity = 8
-        while capacity < table.count * 2 { capacity *= 2 }
+        while capacity <= table.count + room { capacity *= 2 }
         let seed = UInt64.random(in: 0...UInt64.max)
         let mask = capacity - 1
-        var slots = [UInt64](repeating: 0, count: capacity)
+        let slots = UnsafeMutablePointer<Slot>.allocate(capacity: capacity)
+        slots.initialize(repeating: Slot(tag: 0, keyStart: 0, position: 0), count: capacity)
         table.bytes.withUnsafeBytes { raw in
             for (position, leaf) in table.leaves.enumerated() {
                 let hash = Self.hash(UnsafeRawBufferPointer(rebasing: raw[leaf.key]), seed: seed)
-                var slot = Int(truncatingIfNeeded: hash) & mask
-                while slots[slot] != 0 { slot = (slot + 1) & mask }
-                slots[slot] = (hash & 0xFFFF_FFFF_0000_0000) | UInt64(position)
+                var place = Self.place(of: hash) & mask
+                while slots[place].tag != 0 { place = (place &+ 1) & mask }
+                let tag = Self.tag(hash, length: Int(leaf.keyLength))
+                slots[place] = Slot(tag: tag, keyStart: leaf.keyStart, position: UInt32(position))
             }
         }
         self.seed = seed
@@ -24,43 +45,95 @@ struct KeyIndex: Sendable {
         self.slots = slots
     }
 
-    func find(_ key: UnsafeRawBufferPointer, in table: LeafTable) -> Int? {
-        let hash = Self.hash(key, seed: seed)
-        let wanted = hash & 0xFFFF_FFFF_0000_0000
-        var slot = Int(truncatingIfNeeded: hash) & mask
-        while slots[slot] != 0 {
-            if slots[slot] & 0xFFFF_FFFF_0000_0000 == wanted {
-                let position = Int(slots[slot] & 0xFFFF_FFFF)
-                let leaf = table.leaves[position]
-                let isEqual = table.bytes.withUnsafeBytes { raw in
-                    Int(leaf.keyLength) == key.count && raw[leaf.key].elementsEqual(key)
-                }
-                if isEqual { return position }
-            }
-            slot = (slot + 1) & mask
-        }
-        return nil
+    deinit { slots.deallocate() }
+
+    private static func tag(_ hash: UInt64, length: Int) -> UInt64 {
+        (hash & ~UInt64(longest)) | UInt64(min(length, longest))
     }
 
-    /// A seeded multiply-and-fold hash over eight bytes at a time. The result's high half is never zero.
-    static func hash(_ key: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
-        func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
-            let product = left.multipliedFullWidth(by: right)
-            return product.high ^ product.low
+    /// By other bits than those that the tag keeps first.
+    private static func place(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash ^ (hash >> 32)) }
+
+    @inline(__always)
+    func find(_ key: UnsafeRawBufferPointer, in table: LeafTable) -> Int? {
+        guard let wanted = key.baseAddress, key.count >= 8, key.count < Self.longest else {
+            return find(unusual: key, in: table)
         }
-        var state = seed ^ (UInt64(key.count) &* 0x9E37_79B9_7F4A_7C15)
+        let hash = Self.hash(key, seed: seed)
+        let tag = Self.tag(hash, length: key.count)
+        var place = Self.place(of: hash) & mask
+        return table.bytes.withUnsafeBytes { raw in
+            // Ends: a quarter of the slots or more are free.
+            while true {
+                let slot = slots[place]
+                if slot.tag == tag, let start = raw.baseAddress {
+                    // In bounds: the slot's key begins there and, by its tag, is as long as the wanted one.
+                    if Self.areEqual(start + Int(slot.keyStart), wanted, key.count) { return Int(slot.position) }
+                }
+                if slot.tag == 0 { return nil }
+                place = (place &+ 1) & mask
+            }
+        }
+    }
+
+    /// Keys that are too short to be read by words, or so long that the tag does not tell their length.
+    @inline(never)
+    private func find(unusual key: UnsafeRawBufferPointer, in table: LeafTable) -> Int? {
+        let hash = Self.hash(key, seed: seed)
+        let tag = Self.tag(hash, length: key.count)
+        var place = Self.place(of: hash) & mask
+        return table.bytes.withUnsafeBytes { raw in
+            while slots[place].tag != 0 {
+                let slot = slots[place]
+                if slot.tag == tag {
+                    let candidate = raw[table.leaves[Int(slot.position)].key]
+                    if candidate.count == key.count, candidate.elementsEqual(key) { return Int(slot.position) }
+                }
+                place = (place &+ 1) & mask
+            }
+            return nil
+        }
+    }
+
+    /// Of eight bytes or more. Eight at a time, the last eight overlapping those before them.
+    @inline(__always)
+    private static func areEqual(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
+        func word(_ start: UnsafeRawPointer, _ offset: Int) -> UInt64 {
+            start.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        }
         var offset = 0
-        while offset + 8 <= key.count {
-            let word = key.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            state = fold(state ^ word ^ 0x2D35_8DCC_AA6C_78A5, seed | 1 ^ 0x8BB8_4B93_962E_ACC9)
-            offset += 8
+        while offset &+ 8 < count {
+            guard word(left, offset) == word(right, offset) else { return false }
+            offset &+= 8
         }
-        var tail: UInt64 = 0
-        while offset < key.count {
-            tail = tail << 8 | UInt64(key[offset])
-            offset += 1
+        return word(left, count &- 8) == word(right, count &- 8)
+    }
+
+    /// A seeded multiply-and-fold hash over sixteen bytes at a time, the last ones overlapping those before them. Never
+    /// zero, nor are its upper 48 bits.
+    @inline(__always)
+    static func hash(_ key: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
+        let count = key.count
+        var state = seed ^ (UInt64(count) &* 0x9E37_79B9_7F4A_7C15)
+        guard let start = key.baseAddress, count > 0 else { return fold(state, ~seed | 1) | 1 << 63 }
+        func word(_ offset: Int) -> UInt64 { start.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
+        if count < 8 {
+            var word: UInt64 = 0
+            for offset in 0..<count { word = word << 8 | UInt64(start.load(fromByteOffset: offset, as: UInt8.self)) }
+            return fold(fold(state ^ word, seed ^ 0x2D35_8DCC_AA6C_78A5), 0x8BB8_4B93_962E_ACC9) | 1 << 63
         }
-        state = fold(state ^ tail ^ 0x4B33_A62E_D433_D4A3, ~seed | 1)
-        return fold(state, 0x9E37_79B9_7F4A_7C15) | 1 << 63
+        var offset = 0
+        while offset &+ 16 < count {
+            state = fold(word(offset) ^ state, word(offset &+ 8) ^ seed ^ 0x2D35_8DCC_AA6C_78A5)
+            offset &+= 16
+        }
+        let head = word(max(0, count &- 16))
+        return fold(head ^ state, word(count &- 8) ^ seed ^ 0x4B33_A62E_D433_D4A3) | 1 << 63
+    }
+
+    @inline(__always)
+    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let product = left.multipliedFullWidth(by: right)
+        return product.high ^ product.low
     }
 }

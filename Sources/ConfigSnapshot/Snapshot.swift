@@ -1,3 +1,5 @@
+internal import struct Synchronization.Atomic
+
 /// Which version of a source's document a snapshot holds.
 public struct SourceRevision: Sendable, Hashable {
     public let source: SourceName
@@ -34,6 +36,10 @@ public struct SourceRevision: Sendable, Hashable {
 /// Values are found by dotted key through a seeded hash index over one block of bytes. The seed is drawn anew for
 /// each snapshot, so nobody can prepare keys that collide. Any number of threads may read at once.
 public final class Snapshot: Sendable {
+    // Before the others, in the line of the object's own head.
+    /// No other snapshot of this process has or had it.
+    @usableFromInline let identity: UInt64
+
     /// Counts publications: grows by one with each, never reused, also across restarts.
     public let generation: UInt64
     /// SHA-256 over all keys and values in key order: equal content, equal digest.
@@ -49,6 +55,8 @@ public final class Snapshot: Sendable {
     private let owners: [UInt16]
     private let index: KeyIndex
 
+    private static let lastIdentity = Atomic<UInt64>(0)
+
     /// - Parameters:
     ///   - merged: the content, from ``LayerMerge``.
     ///   - digest: the digest of that content.
@@ -59,6 +67,8 @@ public final class Snapshot: Sendable {
         publishedAt: Int64,
         sources: [SourceRevision]
     ) {
+        // Relaxed: only that no two are alike.
+        identity = Self.lastIdentity.add(1, ordering: .relaxed).newValue
         self.generation = generation
         self.digest = digest
         self.publishedAt = publishedAt
@@ -98,9 +108,40 @@ public final class Snapshot: Sendable {
 
     /// The position of the leaf at exactly `key` in `table.leaves`.
     public func leafIndex(of key: String) -> Int? {
+        // Without a copy of the string where its bytes lie in one piece, as nearly always.
+        if let found = key.utf8.withContiguousStorageIfAvailable({ leafIndex(of: UnsafeRawBufferPointer($0)) }) {
+            return found
+        }
         var key = key
-        return key.withUTF8 { index.find(UnsafeRawBufferPointer($0), in: table) }
+        return key.withUTF8 { leafIndex(of: UnsafeRawBufferPointer($0)) }
     }
+
+    /// The same for a key that is written down in the program.
+    public func leafIndex(of key: StaticString) -> Int? {
+        guard key.hasPointerRepresentation else { return leafIndex(of: "\(key)") }
+        return leafIndex(of: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
+    }
+
+    /// The same for a key that is looked up again and again: as long as the snapshot is the one of the last time, this is
+    /// a comparison.
+    @inlinable
+    @inline(__always)
+    public func leafIndex(of key: inout RememberedKey) -> Int? {
+        if key.identity == identity { return key.position >= 0 ? key.position : nil }
+        return find(&key)
+    }
+
+    @usableFromInline
+    @inline(never)
+    func find(_ key: inout RememberedKey) -> Int? {
+        let position = leafIndex(of: key.text)
+        key.position = position ?? -1
+        key.identity = identity
+        return position
+    }
+
+    /// The same by the key's bytes in UTF-8.
+    public func leafIndex(of key: UnsafeRawBufferPointer) -> Int? { index.find(key, in: table) }
 
     /// The layer that gave the leaf at `position`.
     public func owner(ofLeaf position: Int) -> SourceRevision { sources[Int(owners[position])] }

@@ -27,6 +27,46 @@ struct LookupTests {
         #expect(find([]) == nil)
     }
 
+    @Test("Keys of every length, one byte apart, and such as differ in length alone")
+    func lengths() {
+        var keys: [[UInt8]] = []
+        for length in [1, 2, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 100, 65_534, 65_535, 65_536, 70_000] {
+            let plain = [UInt8](repeating: 0x61, count: length)
+            keys.append(plain)
+            for place in Set([0, length / 2, length - 1]) {
+                var other = plain
+                other[place] = 0x62
+                keys.append(other)
+            }
+        }
+        let leaves = table(Set(keys).map { (key: $0, value: String($0.count)) })
+        let index = KeyIndex(of: leaves)
+        for key in keys {
+            let found = key.withUnsafeBytes { index.find($0, in: leaves) }
+            #expect(found.map { Array(leaves.bytes[leaves.leaves[$0].key]) } == key)
+            for other in [key + [0x63], [0x63] + key.dropFirst()] {
+                #expect(other.withUnsafeBytes { index.find($0, in: leaves) } == nil)
+            }
+        }
+    }
+
+    @Test("A remembered key finds what a string finds, whichever snapshot it meets")
+    func remembered() throws {
+        var random = SeededGenerator(seed: 7)
+        let snapshots = try (0..<8).map { number in
+            let keys = (0..<40).filter { _ in Bool.random(using: &random) }
+            return try snapshot([table(keys.map { (key: Array("k\($0)".utf8), value: String(number)) })])
+        }
+        var keys = (0..<40).map { RememberedKey("k\($0)") }
+        for _ in 0..<2_000 {
+            let snapshot = snapshots[Int.random(in: 0..<8, using: &random)]
+            let place = Int.random(in: 0..<40, using: &random)
+            let found = snapshot.leafIndex(of: &keys[place])
+            #expect(found == snapshot.leafIndex(of: "k\(place)"))
+        }
+        #expect(snapshots[0].leafIndex(of: "k1" as StaticString) == snapshots[0].leafIndex(of: "k1" as String))
+    }
+
     @Test func hash() {
         func hash(_ text: String, _ seed: UInt64) -> UInt64 {
             Array(text.utf8).withUnsafeBytes { KeyIndex.hash($0, seed: seed) }
