@@ -46,6 +46,21 @@ import Testing
         #expect(probes(named: "test.registry.cell").isEmpty)
     }
 
+    /// Leaving in any order: the list's places are handed on.
+    @Test func knowsThoseThatAreLeftWhateverTheOrderOfLeaving() {
+        var random = SplitMix(seed: 11)
+        var locks = (0..<64).map { number in
+            let guarded = Guarded(Mutex("test.registry.order", 0))
+            for _ in 0..<number { guarded.lock.withLock { $0 += 1 } }
+            return (number: UInt64(number), guarded: guarded)
+        }
+        while !locks.isEmpty {
+            locks.remove(at: Int.random(in: 0..<locks.count, using: &random))
+            let known = probes(named: "test.registry.order").map(\.statistics.acquisitions).sorted()
+            #expect(known == locks.map(\.number).sorted())
+        }
+    }
+
     @Test func losesNoLockWhenManyComeAndGo() throws {
         try onThreads(8) { _ in
             for _ in 0..<200 {

@@ -1,5 +1,6 @@
 import CLockLadder
 import Glibc
+import Synchronization
 import Testing
 
 @testable import LockLadder
@@ -82,6 +83,30 @@ extension Sharing {
             }
         }
         #expect(scene.findings.all == [])
+    }
+
+    /// A writer that sleeps for its readers is woken however often writers have slept before.
+    @Test func outlivesItsCountOfDepartures() throws {
+        let lock = RWLock("test.rw.departures", Ledger())
+        lock.core.pointee.departures.store(.max - 1, ordering: .relaxed)
+        for turn in 1...3 {
+            let scene = Scene()
+            try onThreads(2) { index in
+                if index == 0 {
+                    lock.withReadLock { _ in
+                        scene.isHeld.add(1)
+                        scene.expect("the writer does not sleep") { scene.sleeps(1) }
+                    }
+                } else {
+                    scene.enter(1)
+                    scene.expect("nobody reads") { scene.isHeld.now == 1 }
+                    lock.withWriteLock { $0.write(pausing: false) }
+                }
+            }
+            #expect(scene.findings.all == [])
+            #expect(lock.withReadLock { $0.read(pausing: false).version } == turn)
+        }
+        #expect(lock.core.pointee.departures.load(ordering: .relaxed) < 8, "wrapped")
     }
 
     /// With patience left, readers go on while a writer waits, and it gets in once nobody reads.

@@ -21,13 +21,18 @@ public final class ContentionRegistry: Sendable {
 
     func enter(_ probe: LockProbe) {
         guard Accounting.isCompiledIn else { return }
-        probes.withLock { $0.append(probe) }
+        probes.withLock { probes in
+            unsafe probe.place = probes.count
+            probes.append(probe)
+        }
     }
 
     func leave(_ probe: LockProbe) {
         guard Accounting.isCompiledIn else { return }
-        let gone = probes.withLock { probes in
-            probes.firstIndex { $0 === probe }.map { probes.swapRemove(at: $0) }
+        let gone = probes.withLock { probes -> LockProbe? in
+            let place = unsafe probe.place
+            guard place < probes.count, probes[place] === probe else { return nil }
+            return probes.swapRemove(at: place) { unsafe $0.place = $1 }
         }
         // Freed here, outside the lock.
         _ = gone
@@ -65,9 +70,11 @@ public final class ContentionRegistry: Sendable {
 }
 
 extension Array {
-    /// Removes an element without moving those behind it: the last one takes its place.
-    fileprivate mutating func swapRemove(at index: Int) -> Element {
+    /// Removes an element without moving those behind it: the last one takes its place, and `moved` is told which.
+    fileprivate mutating func swapRemove(at index: Int, moved: (Element, Int) -> Void) -> Element {
         swapAt(index, count - 1)
-        return removeLast()
+        let gone = removeLast()
+        if index < count { moved(self[index], index) }
+        return gone
     }
 }

@@ -28,7 +28,7 @@ struct RWCore: ~Copyable {
     // The writers' lines.
     private let writers = MutexCore()
     /// Moves on when a reader leaves while the writer sleeps: the futex word of that sleep.
-    private let departures = Atomic<UInt32>(0)
+    let departures = Atomic<UInt32>(0)
     private let sleepingReaders = Atomic<UInt32>(0)
     private let writes = Atomic<UInt64>(0)
     private let writerSite = Atomic<UInt>(0)
@@ -168,7 +168,9 @@ struct RWCore: ~Copyable {
     @inline(never)
     func unlockSharedSlowly(_ slot: borrowing ReadSlot) {
         let record = unsafe slot.kept.pointee.take()
-        if Accounting.isCompiledIn { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
+        // Without the barrier all readers come here: they need no time unless somebody waits for them.
+        let isAwaited = record != nil || writerSleeps.load(ordering: .relaxed) & ~Self.refused != 0
+        if Accounting.isCompiledIn, isAwaited { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
         leave(slot)
         if let record { ContentionRegistry.shared.report(record) }
     }
@@ -182,7 +184,8 @@ struct RWCore: ~Copyable {
         guard writerSleeps.load(ordering: .relaxed) & ~Self.refused != 0 else { return }
         if Accounting.isCompiledIn { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
         // Sequentially consistent: after the fence, before the call.
-        departures.add(1, ordering: .sequentiallyConsistent)
+        // It may wrap: what matters is that it differs from what the writer saw last.
+        departures.wrappingAdd(1, ordering: .sequentiallyConsistent)
         unsafe withUnsafePointer(to: departures) { departures in
             _ = unsafe cll_futex_wake(UnsafeRawPointer(departures).assumingMemoryBound(to: UInt32.self), 1)
         }
