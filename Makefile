@@ -18,11 +18,14 @@ BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcur
 	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
 TEST_PACKAGES := binutils nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base
-BENCH_PACKAGES := nginx-light nghttp2-client binutils
+BENCH_PACKAGES := nginx-light nghttp2-client binutils valgrind
+# The programs of the ladder's benchmark.
+LADDER := .build/ladder
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults example fast-paths coverage bench format lint clean
+	test-faults example fast-paths coverage bench bench-programs bench-ladder bench-agent bench-quick bench-store \
+	figures format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,9 +129,44 @@ test-faults: deps-test test-build ## faults provoked from outside, and models of
 	@packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel \
 		--filter '^(FaultTests|ModelTests)\.'
 
-bench: deps-bench build ## measure the programs, figures in .build/bench/agent.json
-	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks --product AgentBench
-	@.build/benchmarks/release/AgentBench .build/release .build/bench/agent.json
+# What takes its turn in the ladder's benchmark, each program under its name in one directory.
+bench-programs: deps-bench
+	@Tests/Benchmarks/Anchors/build.sh $(LADDER)
+	@for counting in on off; do \
+		LADDER_ACCOUNTING=$$counting $(SWIFT) build -c release --package-path Tests/Benchmarks \
+			--scratch-path .build/benchmarks-$$counting --product ladder-subjects || exit 1; \
+	done
+	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product LadderBench
+	@cp .build/benchmarks-on/release/ladder-subjects $(LADDER)/ladder-subjects
+	@cp .build/benchmarks-off/release/ladder-subjects $(LADDER)/ladder-subjects-not-counting
+	@cp .build/benchmarks-on/release/LadderBench $(LADDER)/LadderBench
+
+bench-ladder: bench-programs ## measure the ladder against others, figures in .build/bench/ladder.json
+	@$(LADDER)/LadderBench measure $(LADDER) .build/bench $(MEASURES)
+
+bench-agent: deps-bench build ## measure the programs, figures in .build/bench/agent.json
+	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product AgentBench
+	@.build/benchmarks-on/release/AgentBench .build/release .build/bench/agent.json $(MEASURES)
+
+bench-quick: bench-programs ## two minutes of it: no ratio may be worse than the stored ones
+	@$(LADDER)/LadderBench quick $(LADDER) Tests/Benchmarks/stored.json $(MEASURES)
+	@packaging/scripts/check-bench.sh $(LADDER)
+
+bench-store: bench-programs ## store the ratios of this machine for bench-quick
+	@$(LADDER)/LadderBench quick $(LADDER) Tests/Benchmarks/stored.json --store
+
+ifdef BENCH_QUICK
+bench: bench-quick
+else
+bench: ## measure everything; the exit status says whether all goals are met
+	@failed=0; $(MAKE) --no-print-directory bench-ladder || failed=1; \
+	$(MAKE) --no-print-directory bench-agent || failed=1; exit $$failed
+endif
+
+figures: ## put the figures of the last bench-ladder into the documentation
+	@mkdir -p Tests/Benchmarks/Results && cp .build/bench/ladder.json .build/bench/growth.json \
+		.build/bench/histograms.json .build/bench/machine.json Tests/Benchmarks/Results/
+	@$(LADDER)/LadderBench figures Tests/Benchmarks/Results .
 
 format: toolchain ## format the Swift sources in place
 	@$(SWIFT) format --in-place --recursive Sources Tests Package.swift

@@ -16,8 +16,16 @@ final class Agent {
 
     /// - Parameters:
     ///   - keys: how many the document has, beside those below `bench`.
+    ///   - source: another source than that document, in YAML.
     ///   - settings: more lines of its configuration.
-    init(binaries: URL, keys: Int, workers: Int = 2, poll: String = "1s", settings: String = "") throws {
+    init(
+        binaries: URL,
+        keys: Int,
+        workers: Int = 2,
+        poll: String = "1s",
+        source: String? = nil,
+        settings: String = ""
+    ) throws {
         self.binaries = binaries
         directory = FileManager.default.temporaryDirectory.appending(path: "agent-bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -28,7 +36,7 @@ final class Agent {
             state_dir: \(file("state").path)
             workers: \(workers)
             sources:
-              app: {url: "file://\(file("app.json").path)", poll: \(poll)}
+              app: \(source ?? "{url: \"file://\(file("app.json").path)\", poll: \(poll)}")
             \(settings)
             """
         try configuration.write(to: file("agent.yaml"), atomically: true, encoding: .utf8)

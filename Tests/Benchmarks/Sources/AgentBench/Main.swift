@@ -22,6 +22,7 @@ struct Main {
             ("basics", 1_024, { try basics(binaries) }),
             ("reads", 1_024, { try LocalReads(binaries: binaries).againstNginx() }),
             ("stalled", 4_096, { try LocalReads(binaries: binaries).besideStalled() }),
+            ("folding", 1_024, { try Folding(binaries: binaries).measure() }),
             ("watchers", nil, { try Watching(binaries: binaries).live() }),
             ("deaf", 4_096, { try Watching(binaries: binaries).deaf() }),
         ]

@@ -1,14 +1,34 @@
 import Foundation
 
-/// nginx with one worker, as fast as it can be: the same bytes as a file, over a Unix socket.
+/// nginx with one worker on a Unix socket.
 final class Nginx {
     let socket: String
     private let process = Process()
 
-    init(directory: URL, body: Data) throws {
+    /// As fast as it can be: `body` as a file.
+    convenience init(directory: URL, body: Data) throws {
         let root = directory.appending(path: "nginx")
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         try body.write(to: root.appending(path: "value"))
+        try self.init(root: root, location: "root \(root.path);")
+    }
+
+    /// A cache in front of an origin on this machine, which lets one request through for each thing.
+    convenience init(directory: URL, origin port: UInt16) throws {
+        let root = directory.appending(path: "nginx")
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        let location = """
+            location / {
+                proxy_pass http://127.0.0.1:\(port);
+                proxy_cache answers;
+                proxy_cache_lock on;
+            }
+            """
+        let cache = "proxy_cache_path \(root.path)/cache keys_zone=answers:1m;"
+        try self.init(root: root, location: location, cache: cache)
+    }
+
+    private init(root: URL, location: String, cache: String = "") throws {
         socket = root.appending(path: "nginx.sock").path
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map {
             "\($0)_temp_path \(root.path)/\($0);"
@@ -31,9 +51,10 @@ final class Nginx {
             keepalive_timeout 600s;
             open_file_cache max=100 inactive=600s;
             open_file_cache_valid 600s;
+            \(cache)
             server {
                 listen unix:\(socket);
-                root \(root.path);
+                \(location)
             }
         }
         """.write(to: root.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
