@@ -1,0 +1,223 @@
+import LockLadder
+import Synchronization
+
+/// One release of all callers, on a key of its own.
+private final class Round: Sendable {
+    let key: String
+    /// When the last of the callers had come, and all were let go.
+    private let released = Atomic<UInt64>(0)
+    private let workTook = Atomic<UInt64>(0)
+
+    init(_ number: Int) { key = "round.\(number)" }
+
+    // Relaxed, all: ordered by the barrier and by the flight.
+    func arrive() { released.max(now(), ordering: .relaxed) }
+
+    func workEnded(begunAt began: UInt64) { workTook.store(now() - began, ordering: .relaxed) }
+
+    /// How much longer than the work itself this caller had to wait. To be called when it has its answer.
+    ///
+    /// - Parameter planted: by how many percent it is to be made longer.
+    func latency(planted: Int) -> UInt64 {
+        let beyond = released.load(ordering: .relaxed) + workTook.load(ordering: .relaxed)
+        var latency = now() - min(beyond, now())
+        if planted > 0 {
+            let goal = latency * UInt64(100 + planted) / 100
+            repeat { latency = now() - min(beyond, now()) } while latency < goal
+        }
+        return latency
+    }
+}
+
+/// The rounds, and what their flights do.
+private final class Rounds: Sendable {
+    let all: [Round]
+    private let byKey: [String: Round]
+
+    init(_ count: Int) {
+        all = (0..<count).map(Round.init)
+        byKey = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
+    }
+
+    subscript(_ key: String) -> Round {
+        guard let round = byKey[key] else { fatalError("no such round") }
+        return round
+    }
+}
+
+private let workNanoseconds: UInt64 = 1_000_000
+
+private func report(_ latencies: [[UInt64]], _ statistics: FlightStatistics) -> Report {
+    var report = Report()
+    report.threads = latencies.count
+    var sum: UInt64 = 0
+    for latency in latencies.joined() {
+        report.samples.record(nanoseconds: latency)
+        sum += latency
+    }
+    let counts = latencies.map { UInt64($0.count) }
+    report.operations = counts.reduce(0, +)
+    report.nanoseconds = Double(sum) / Double(report.operations)
+    report.least = counts.min() ?? 0
+    report.most = counts.max() ?? 0
+    report.checksum = statistics.calls
+    report.extra = [("calls", "\(statistics.calls)"), ("flights", "\(statistics.flights)")]
+    return report
+}
+
+private func checked(_ options: Options) throws(UsageError) {
+    if options.count != nil { throw UsageError("flight-crowd has no count: it takes rounds") }
+}
+
+// MARK: Threads
+
+private func measureThreads(_ options: Options) throws(UsageError) -> Report {
+    try checked(options)
+    let rounds = Rounds(options.rounds)
+    let group = ThreadSingleFlight<String, UInt64>("bench.flight") { key, _ in
+        let began = now()
+        sleep(nanoseconds: workNanoseconds)
+        rounds[key].workEnded(begunAt: began)
+        return 42
+    }
+    let barrier = Barrier(options.callers)
+    let results = (0..<options.callers).map { _ in Box([UInt64]()) }
+    let threads = results.map { result in
+        JoinableThread {
+            for round in rounds.all {
+                round.arrive()
+                barrier.wait()
+                guard (try? group.value(for: round.key)) != nil else { fatalError("a flight failed") }
+                result.value.append(round.latency(planted: options.planted))
+            }
+        }
+    }
+    for thread in threads { thread.join() }
+    return report(results.map(\.value), group.statistics)
+}
+
+// MARK: Tasks
+
+/// Holds tasks up until so many have come; then the next ones.
+private final class TaskBarrier: Sendable {
+    private let count: Int
+    private let waiting = LockLadder.Mutex("bench.barrier", [UnsafeContinuation<Void, Never>]())
+
+    init(_ count: Int) { self.count = count }
+
+    func wait() async {
+        await withUnsafeContinuation { continuation in
+            let all = waiting.withLock { waiting -> [UnsafeContinuation<Void, Never>] in
+                waiting.append(continuation)
+                guard waiting.count == count else { return [] }
+                defer { waiting.removeAll() }
+                return waiting
+            }
+            for continuation in all { continuation.resume() }
+        }
+    }
+}
+
+private func measureTasks(_ options: Options) throws(UsageError) -> Report {
+    try checked(options)
+    let rounds = Rounds(options.rounds)
+    let group = AsyncSingleFlight<String, UInt64>("bench.flight") { key in
+        let began = now()
+        try await Task.sleep(nanoseconds: workNanoseconds)
+        rounds[key].workEnded(begunAt: began)
+        return 42
+    }
+    let barrier = TaskBarrier(options.callers)
+    let result = Box([[UInt64]]())
+    let isOver = WakeSignal()
+    Task.detached {
+        await withTaskGroup(of: [UInt64].self) { callers in
+            for _ in 0..<options.callers {
+                callers.addTask {
+                    var latencies: [UInt64] = []
+                    for round in rounds.all {
+                        round.arrive()
+                        await barrier.wait()
+                        do { _ = try await group.value(for: round.key) } catch { fatalError("a flight failed: \(error)") }
+                        latencies.append(round.latency(planted: options.planted))
+                    }
+                    return latencies
+                }
+            }
+            for await latencies in callers { result.value.append(latencies) }
+        }
+        isOver.raise()
+    }
+    _ = isOver.wait(until: nil)
+    return report(result.value, group.statistics)
+}
+
+// MARK: Callbacks
+
+/// The thread that does the work of flights, one after the other.
+private final class Labourer: Sendable {
+    private let order = WakeSignal()
+    private let flight = LockLadder.Mutex<KeyedFlight<String>?>("bench.labourer", nil)
+
+    /// Must not wait.
+    func begin(_ flight: KeyedFlight<String>) {
+        self.flight.withLock { $0 = flight }
+        order.raise()
+    }
+
+    func next() -> KeyedFlight<String>? {
+        _ = order.wait(until: nil)
+        return flight.withLock { $0.take() }
+    }
+
+    func stop() { order.raise() }
+}
+
+/// An event loop: one thread joins for all callers, another lands the flight.
+private func measureCallbacks(_ options: Options) throws(UsageError) -> Report {
+    try checked(options)
+    let rounds = Rounds(options.rounds)
+    let labourer = Labourer()
+    let group = SingleFlight<String, UInt64>(
+        "bench.flight",
+        begin: { flight, _ in labourer.begin(flight) },
+        cancel: { _ in },
+        isFailure: { _ in false }
+    )
+    let thread = JoinableThread {
+        while let flight = labourer.next() {
+            let began = now()
+            sleep(nanoseconds: workNanoseconds)
+            rounds[flight.key].workEnded(begunAt: began)
+            group.land(flight, with: 42)
+        }
+    }
+    // All are answered on the thread that lands.
+    let latencies = (0..<options.callers).map { _ in Box([UInt64]()) }
+    let isOver = WakeSignal()
+    for (number, round) in rounds.all.enumerated() {
+        let wanted = (number + 1) * options.callers
+        let count = Box(number * options.callers)
+        round.arrive()
+        for caller in latencies {
+            let joined = try? group.join(round.key, .shared) { _ in
+                caller.value.append(round.latency(planted: options.planted))
+                count.value += 1
+                if count.value == wanted { isOver.raise() }
+            }
+            guard joined != nil else { fatalError("a flight was refused") }
+        }
+        _ = isOver.wait(until: nil)
+    }
+    labourer.stop()
+    thread.join()
+    return report(latencies.map(\.value), group.statistics)
+}
+
+enum FlightCrowd {
+    static let subjects = [
+        Subject("async", measureTasks),
+        Subject("threads", measureThreads),
+        Subject("callback", measureCallbacks),
+    ]
+}

@@ -1,0 +1,178 @@
+import Glibc
+import LockLadder
+import Synchronization
+
+// MARK: Mutual exclusion
+
+private struct Counters {
+    var first: UInt64 = 0
+    var second: UInt64 = 0
+
+    @inline(__always)
+    mutating func count() {
+        first &+= 1
+        second &+= 1
+    }
+}
+
+private final class LadderMutex: Sendable {
+    let counters = LockLadder.Mutex("bench.mutex", Counters())
+}
+
+private struct LadderLocker: Worker {
+    let mutex: LadderMutex
+
+    @inline(__always)
+    func step() -> UInt64 {
+        mutex.counters.withLock { $0.count() }
+        return 1
+    }
+}
+
+private final class StandardMutex: Sendable {
+    let counters = Synchronization.Mutex(Counters())
+}
+
+private struct StandardLocker: Worker {
+    let mutex: StandardMutex
+
+    @inline(__always)
+    func step() -> UInt64 {
+        mutex.counters.withLock { $0.count() }
+        return 1
+    }
+}
+
+enum MutualExclusion {
+    static let subjects = [
+        Subject("ladder") { options in
+            let mutex = LadderMutex()
+            var report = measure(options, .singles) { _ in LadderLocker(mutex: mutex) }.report
+            report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
+            return report
+        },
+        Subject("swift-synchronization") { options in
+            let mutex = StandardMutex()
+            var report = measure(options, .singles) { _ in StandardLocker(mutex: mutex) }.report
+            report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
+            return report
+        },
+    ]
+}
+
+// MARK: Read-write locks
+
+/// Two words that belong together.
+private struct Pair {
+    private var first: UInt64 = 0
+    private var second: UInt64 = 0
+    private static let factor: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    @inline(__always)
+    mutating func change() {
+        first &+= 1
+        second = first &* Self.factor
+    }
+
+    /// Ends the process when the two do not belong together: then the lock let somebody see half a write.
+    @inline(__always)
+    var folded: UInt64 {
+        if second != first &* Self.factor { exit(EX_SOFTWARE) }
+        return first ^ second
+    }
+}
+
+/// A reader with a slot of its own.
+private struct HandleReadLocker: Worker, ~Copyable {
+    var reader: RWReader<Pair>
+
+    @inline(__always)
+    mutating func step() -> UInt64 { reader.withReadLock { $0 }.folded }
+}
+
+private struct ImplicitReadLocker: Worker {
+    let lock: RWLock<Pair>
+
+    @inline(__always)
+    func step() -> UInt64 { lock.withReadLock { $0 }.folded }
+}
+
+private struct WriteLocker: Worker {
+    let lock: RWLock<Pair>
+
+    @inline(__always)
+    func step() -> UInt64 {
+        lock.withWriteLock { $0.change() }
+        return 1
+    }
+}
+
+extension Options {
+    /// The lock's preference. Where readers go first, a writer is patient for a millisecond.
+    fileprivate var rwPreference: RWLock<Pair>.Preference {
+        switch preference {
+        case .writers: .writers
+        case .readers: .readers(writerPatience: 1_000_000)
+        }
+    }
+}
+
+enum ReadLocking {
+    static let subjects = [
+        Subject("ladder") { options in read(options) { lock in HandleReadLocker(reader: lock.makeReader()) } },
+        Subject("ladder-implicit") { options in read(options) { lock in ImplicitReadLocker(lock: lock) } },
+    ]
+
+    private static func read<W: Worker & ~Copyable>(
+        _ options: Options,
+        _ make: @escaping @Sendable (RWLock<Pair>) -> W
+    ) -> Report {
+        let lock = RWLock("bench.rwlock", preference: options.rwPreference, Pair())
+        let waits = Box(Histogram())
+        let writes = Box<UInt64>(0)
+        let writer = Helper(options) { number in
+            let asked = now()
+            let begun = lock.withWriteLock { pair in
+                let begun = now()
+                pair.change()
+                return begun
+            }
+            waits.value.record(nanoseconds: begun - asked)
+            writes.value = number
+        }
+        guard let writer else { return measure(options, .batches) { _ in make(lock) }.report }
+        var (report, tallies) = measure(options, .batchesAndSingles, helpers: [writer]) { _ in make(lock) }
+        var singles = Histogram()
+        for tally in tallies { singles.add(tally.singles) }
+        report.extra = [
+            ("writes", "\(writes.value)"),
+            ("write_wait_p50_ns", "\(waits.value.percentile(0.5))"),
+            ("write_wait_p99_ns", "\(waits.value.percentile(0.99))"),
+            ("histogram", singles.json),
+        ]
+        return report
+    }
+}
+
+enum WriteLocking {
+    static let subjects = [
+        Subject("ladder") { options in
+            let lock = RWLock("bench.rwlock", preference: options.rwPreference, Pair())
+            let idle = (0..<options.readers).map { _ in IdleReader(lock) }
+            var report = measure(options, .singles, threads: 1) { _ in WriteLocker(lock: lock) }.report
+            report.extra = [("idle_readers", "\(idle.count)")]
+            report.checksum &+= lock.withReadLock { $0 }.folded
+            return report
+        }
+    ]
+
+    /// Has read once, and keeps its slot.
+    private final class IdleReader {
+        private var reader: RWReader<Pair>
+
+        init(_ lock: RWLock<Pair>) {
+            reader = lock.makeReader()
+            _ = reader.withReadLock { $0 }.folded
+        }
+    }
+}
