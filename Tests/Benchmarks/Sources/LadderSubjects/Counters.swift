@@ -24,8 +24,8 @@ private final class Neighbours: @unchecked Sendable {
 }
 
 private struct NeighbourCounter: Worker {
-    let neighbours: Neighbours
-    let counter: UnsafeMutablePointer<Atomic<UInt64>>
+    private let neighbours: Neighbours
+    private let counter: UnsafeMutablePointer<Atomic<UInt64>>
 
     init(_ neighbours: Neighbours, _ index: Int) {
         self.neighbours = neighbours
@@ -40,7 +40,9 @@ private struct NeighbourCounter: Worker {
 }
 
 private struct LoneCounter: Worker {
-    let counter: PaddedCounter
+    private let counter: PaddedCounter
+
+    init(_ counters: [PaddedCounter], _ index: Int) { counter = counters[index] }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -50,7 +52,9 @@ private struct LoneCounter: Worker {
 }
 
 private struct SharedCounter: Worker {
-    let counter: StripedCounter
+    private let counter: StripedCounter
+
+    init(_ counter: StripedCounter, _ index: Int) { self.counter = counter }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -65,13 +69,13 @@ enum Counting {
             switch try options.layout(among: .adjacent, .padded, .striped) {
             case .padded:
                 let counters = (0..<max(1, options.threads)).map { _ in PaddedCounter() }
-                return measure(options, .batches) { LoneCounter(counter: counters[$0]) }.report
+                return measure(LoneCounter.self, counters, options, .batches).report
             case .striped:
                 let counter = StripedCounter()
-                return measure(options, .batches) { _ in SharedCounter(counter: counter) }.report
+                return measure(SharedCounter.self, counter, options, .batches).report
             default:
                 let neighbours = Neighbours(max(1, options.threads))
-                return measure(options, .batches) { NeighbourCounter(neighbours, $0) }.report
+                return measure(NeighbourCounter.self, neighbours, options, .batches).report
             }
         }
     ]

@@ -5,7 +5,9 @@ private let key = "service.00000001.settings.ab"
 // MARK: Threads
 
 private struct ThreadCaller: Worker {
-    let group: ThreadSingleFlight<String, UInt64>
+    private let group: ThreadSingleFlight<String, UInt64>
+
+    init(_ group: ThreadSingleFlight<String, UInt64>, _ index: Int) { self.group = group }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -19,8 +21,10 @@ private struct ThreadCaller: Worker {
 private typealias Group = SingleFlight<String, UInt64>
 
 private struct CallbackCaller: Worker {
-    let group: Group
-    let answer = Box<UInt64>(0)
+    private let group: Group
+    private let answer = Box<UInt64>(0)
+
+    init(_ group: Group, _ index: Int) { self.group = group }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -75,7 +79,7 @@ private func run(_ group: AsyncSingleFlight<String, UInt64>, exactly count: Int)
     return tally
 }
 
-private func measure(_ options: Options, _ group: AsyncSingleFlight<String, UInt64>) -> Report {
+private func measureTask(_ options: Options, _ group: AsyncSingleFlight<String, UInt64>) -> Report {
     let stages = options.count == nil ? Stage.all(options) : []
     let phase = Phase()
     let tally = Box(Tally())
@@ -98,11 +102,11 @@ private func measure(_ options: Options, _ group: AsyncSingleFlight<String, UInt
 enum FlightAlone {
     static let subjects = [
         Subject("async") { options in
-            measure(options, AsyncSingleFlight<String, UInt64>("bench.flight") { _ in 42 })
+            measureTask(options, AsyncSingleFlight<String, UInt64>("bench.flight") { _ in 42 })
         },
         Subject("threads") { options in
             let group = ThreadSingleFlight<String, UInt64>("bench.flight") { _, _ in 42 }
-            return measure(options, .singles, threads: 1) { _ in ThreadCaller(group: group) }.report
+            return measure(ThreadCaller.self, group, options, .singles, threads: 1).report
         },
         Subject("callback") { options in
             let itself = Box<Group?>(nil)
@@ -114,7 +118,7 @@ enum FlightAlone {
             )
             itself.value = group
             defer { itself.value = nil }
-            return measure(options, .singles, threads: 1) { _ in CallbackCaller(group: group) }.report
+            return measure(CallbackCaller.self, group, options, .singles, threads: 1).report
         },
     ]
 }

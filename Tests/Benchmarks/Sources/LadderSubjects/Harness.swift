@@ -3,6 +3,14 @@ import Synchronization
 /// One thread's way of doing a case's operation. The loops below are compiled anew for each type of worker, so that an
 /// operation is what it is in a program that uses the library: no call through a table, no closure kept.
 protocol Worker: ~Copyable, SendableMetatype {
+    /// What the workers of all threads have in common.
+    associatedtype Shared: Sendable
+
+    /// Called on the thread that the worker is for.
+    ///
+    /// - Parameter index: the number of that thread.
+    init(_ shared: Shared, _ index: Int)
+
     /// One operation. What it returns is folded into the checksum.
     mutating func step() -> UInt64
 }
@@ -134,10 +142,10 @@ struct Helper {
     var body: @Sendable (Phase) -> Void
 
     /// Does what a worker does, all the time.
-    init<W: Worker & ~Copyable>(repeating make: @escaping @Sendable () -> W) {
+    init<W: Worker & ~Copyable>(repeating type: W.Type, _ shared: W.Shared) {
         isBusy = true
         body = { phase in
-            var worker = make()
+            var worker = W(shared, 0)
             var checksum: UInt64 = 0
             repeat {
                 for _ in 0..<Grain.batch { checksum &+= worker.step() }
@@ -169,16 +177,15 @@ func keep(_ value: UInt64) {
 }
 
 /// Measures one subject once: all threads are made, then warm up, then are measured.
-///
-/// - Parameter make: makes the worker of a thread, on that thread, from the thread's number.
 func measure<W: Worker & ~Copyable>(
+    _ type: W.Type,
+    _ shared: W.Shared,
     _ options: Options,
     _ grain: Grain,
     threads: Int? = nil,
-    helpers: [Helper] = [],
-    _ make: @escaping @Sendable (Int) -> W
+    helpers: [Helper] = []
 ) -> (report: Report, tallies: [Tally]) {
-    if let count = options.count { return (run(exactly: count, make), []) }
+    if let count = options.count { return (run(exactly: count, type, shared), []) }
     let threads = threads ?? max(1, options.threads)
     let busy = threads + helpers.count { $0.isBusy }
     let isPinned = busy <= Processors.allowed.count
@@ -189,7 +196,7 @@ func measure<W: Worker & ~Copyable>(
     var all = results.enumerated().map { index, result in
         JoinableThread {
             if isPinned { Processors.pin(to: index) }
-            result.value = run(options, grain, stages, phase, barrier, index, make)
+            result.value = run(type, shared, options, grain, stages, phase, barrier, index)
         }
     }
     var place = threads
@@ -221,20 +228,21 @@ final class Box<Value>: @unchecked Sendable {
 /// One thread's round.
 @inline(never)
 private func run<W: Worker & ~Copyable>(
+    _ type: W.Type,
+    _ shared: W.Shared,
     _ options: Options,
     _ grain: Grain,
     _ stages: [Stage],
     _ phase: Phase,
     _ barrier: Barrier,
-    _ index: Int,
-    _ make: (Int) -> W
+    _ index: Int
 ) -> Tally {
     var tally = Tally()
     barrier.wait()
     switch grain {
-    case .batches: runBatches(&tally, options, stages, phase, index, make)
-    case .batchesAndSingles: runBatchesAndSingles(&tally, options, stages, phase, index, make)
-    case .singles: runSingles(&tally, options, stages, phase, index, make)
+    case .batches: runBatches(&tally, type, shared, options, stages, phase, index)
+    case .batchesAndSingles: runBatchesAndSingles(&tally, type, shared, options, stages, phase, index)
+    case .singles: runSingles(&tally, type, shared, options, stages, phase, index)
     }
     return tally
 }
@@ -245,13 +253,14 @@ private func run<W: Worker & ~Copyable>(
 @inline(never)
 private func runBatches<W: Worker & ~Copyable>(
     _ tally: inout Tally,
+    _ type: W.Type,
+    _ shared: W.Shared,
     _ options: Options,
     _ stages: [Stage],
     _ phase: Phase,
-    _ index: Int,
-    _ make: (Int) -> W
+    _ index: Int
 ) {
-    var worker = make(index)
+    var worker = W(shared, index)
     var chores = Chores(index)
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
@@ -279,13 +288,14 @@ private func runBatches<W: Worker & ~Copyable>(
 @inline(never)
 private func runBatchesAndSingles<W: Worker & ~Copyable>(
     _ tally: inout Tally,
+    _ type: W.Type,
+    _ shared: W.Shared,
     _ options: Options,
     _ stages: [Stage],
     _ phase: Phase,
-    _ index: Int,
-    _ make: (Int) -> W
+    _ index: Int
 ) {
-    var worker = make(index)
+    var worker = W(shared, index)
     var chores = Chores(index)
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
@@ -318,13 +328,14 @@ private func runBatchesAndSingles<W: Worker & ~Copyable>(
 @inline(never)
 private func runSingles<W: Worker & ~Copyable>(
     _ tally: inout Tally,
+    _ type: W.Type,
+    _ shared: W.Shared,
     _ options: Options,
     _ stages: [Stage],
     _ phase: Phase,
-    _ index: Int,
-    _ make: (Int) -> W
+    _ index: Int
 ) {
-    var worker = make(index)
+    var worker = W(shared, index)
     var chores = Chores(index)
     let work = options.work
     var checksum: UInt64 = 0
@@ -355,8 +366,8 @@ private func runSingles<W: Worker & ~Copyable>(
 
 /// So many operations on this thread and nothing else: what two such runs differ by is due to the operations.
 @inline(never)
-private func run<W: Worker & ~Copyable>(exactly count: Int, _ make: (Int) -> W) -> Report {
-    var worker = make(0)
+private func run<W: Worker & ~Copyable>(exactly count: Int, _ type: W.Type, _ shared: W.Shared) -> Report {
+    var worker = W(shared, 0)
     var checksum: UInt64 = 0
     for _ in 0..<count { checksum &+= worker.step() }
     var tally = Tally()

@@ -93,13 +93,13 @@ extension KeySequence {
 
 /// As a service does it: the newest snapshot, the value at the key, and what its JSON says.
 private struct ValueReader: Worker, ~Copyable {
-    let sequence: KeySequence
-    var reader: SnapshotReader<Snapshot>
-    var position = 0
+    private let sequence: KeySequence
+    private var reader: SnapshotReader<Snapshot>
+    private var position = 0
 
-    init(_ sequence: KeySequence, _ cell: SnapshotCell<Snapshot>) {
-        self.sequence = sequence
-        reader = cell.makeReader()
+    init(_ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>), _ index: Int) {
+        sequence = shared.sequence
+        reader = shared.cell.makeReader()
     }
 
     @inline(__always)
@@ -117,15 +117,15 @@ private struct ValueReader: Worker, ~Copyable {
 
 /// The look-up alone: where the key is.
 private struct LeafReader: Worker, ~Copyable {
-    let sequence: KeySequence
-    let numbers: [UInt64]
-    var reader: SnapshotReader<Snapshot>
-    var position = 0
+    private let sequence: KeySequence
+    private let numbers: [UInt64]
+    private var reader: SnapshotReader<Snapshot>
+    private var position = 0
 
-    init(_ sequence: KeySequence, _ cell: SnapshotCell<Snapshot>, _ numbers: [UInt64]) {
-        self.sequence = sequence
-        self.numbers = numbers
-        reader = cell.makeReader()
+    init(_ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]), _ index: Int) {
+        sequence = shared.sequence
+        numbers = shared.numbers
+        reader = shared.cell.makeReader()
     }
 
     @inline(__always)
@@ -139,13 +139,12 @@ private struct LeafReader: Worker, ~Copyable {
 }
 
 private struct DictionaryReader: Worker {
-    let sequence: KeySequence
-    let numbers: [String: UInt64]
-    var position = 0
+    private let sequence: KeySequence
+    private let numbers: [String: UInt64]
+    private var position = 0
 
-    init(_ sequence: KeySequence, _ numbers: [String: UInt64]) {
-        self.sequence = sequence
-        self.numbers = numbers
+    init(_ shared: (sequence: KeySequence, numbers: [String: UInt64]), _ index: Int) {
+        (sequence, numbers) = shared
     }
 
     @inline(__always)
@@ -161,20 +160,20 @@ enum KeyLookup {
         Subject("snapshot") { options in
             let sequence = KeySequence(options.keys)
             let cell = SnapshotCell("bench.keys", sequence.snapshot)
-            return measure(options, .batches) { _ in ValueReader(sequence, cell) }.report
+            return measure(ValueReader.self, (sequence, cell), options, .batches).report
         },
         Subject("snapshot-leaf") { options in
             let sequence = KeySequence(options.keys)
             let snapshot = sequence.snapshot
             let numbers = sequence.numbers(in: snapshot)
             let cell = SnapshotCell("bench.keys", snapshot)
-            return measure(options, .batches) { _ in LeafReader(sequence, cell, numbers) }.report
+            return measure(LeafReader.self, (sequence, cell, numbers), options, .batches).report
         },
         Subject("dictionary") { options in
             let sequence = KeySequence(options.keys)
             let pairs = sequence.keys.enumerated().map { ($0.element, UInt64($0.offset)) }
             let numbers = Dictionary(uniqueKeysWithValues: pairs)
-            return measure(options, .batches) { _ in DictionaryReader(sequence, numbers) }.report
+            return measure(DictionaryReader.self, (sequence, numbers), options, .batches).report
         },
     ]
 }
@@ -182,13 +181,12 @@ enum KeyLookup {
 // MARK: Look-up in a map that changes
 
 private struct MapReader: Worker {
-    let sequence: KeySequence
-    let map: ConcurrentMap<String, UInt64>
-    var position: Int
+    private let sequence: KeySequence
+    private let map: ConcurrentMap<String, UInt64>
+    private var position: Int
 
-    init(_ sequence: KeySequence, _ map: ConcurrentMap<String, UInt64>, _ index: Int) {
-        self.sequence = sequence
-        self.map = map
+    init(_ shared: (sequence: KeySequence, map: ConcurrentMap<String, UInt64>), _ index: Int) {
+        (sequence, map) = shared
         // Threads that go through the same order in step would always meet.
         position = index * 1_009
     }
@@ -211,8 +209,8 @@ enum MapLookup {
             let writer = Helper(options) { number in
                 _ = try? map.updateValue(number, for: sequence.key(at: Int(truncatingIfNeeded: number)))
             }
-            return measure(options, .singles, helpers: [writer].compactMap { $0 }) { MapReader(sequence, map, $0) }
-                .report
+            let helpers = [writer].compactMap { $0 }
+            return measure(MapReader.self, (sequence, map), options, .singles, helpers: helpers).report
         }
     ]
 }
@@ -220,13 +218,13 @@ enum MapLookup {
 // MARK: A hit of the three-stage read
 
 private struct HitReader: Worker, ~Copyable {
-    let sequence: KeySequence
-    var reader: ThreeStageReader<String, UInt64>
-    var position: Int
+    private let sequence: KeySequence
+    private var reader: ThreeStageReader<String, UInt64>
+    private var position: Int
 
-    init(_ sequence: KeySequence, _ cache: ThreeStageRead<String, UInt64>, _ index: Int) {
-        self.sequence = sequence
-        reader = cache.makeReader()
+    init(_ shared: (sequence: KeySequence, cache: ThreeStageRead<String, UInt64>), _ index: Int) {
+        sequence = shared.sequence
+        reader = shared.cache.makeReader()
         position = index * 1_009
     }
 
@@ -251,7 +249,7 @@ enum ThreeStages {
                 isFilled.raise()
             }
             _ = isFilled.wait(until: nil)
-            return measure(options, .singles) { HitReader(sequence, cache, $0) }.report
+            return measure(HitReader.self, (sequence, cache), options, .singles).report
         }
     ]
 }

@@ -20,7 +20,9 @@ private final class LadderMutex: Sendable {
 }
 
 private struct LadderLocker: Worker {
-    let mutex: LadderMutex
+    private let mutex: LadderMutex
+
+    init(_ mutex: LadderMutex, _ index: Int) { self.mutex = mutex }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -34,7 +36,9 @@ private final class StandardMutex: Sendable {
 }
 
 private struct StandardLocker: Worker {
-    let mutex: StandardMutex
+    private let mutex: StandardMutex
+
+    init(_ mutex: StandardMutex, _ index: Int) { self.mutex = mutex }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -47,13 +51,13 @@ enum MutualExclusion {
     static let subjects = [
         Subject("ladder") { options in
             let mutex = LadderMutex()
-            var report = measure(options, .singles) { _ in LadderLocker(mutex: mutex) }.report
+            var report = measure(LadderLocker.self, mutex, options, .singles).report
             report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
             return report
         },
         Subject("swift-synchronization") { options in
             let mutex = StandardMutex()
-            var report = measure(options, .singles) { _ in StandardLocker(mutex: mutex) }.report
+            var report = measure(StandardLocker.self, mutex, options, .singles).report
             report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
             return report
         },
@@ -84,21 +88,27 @@ private struct Pair {
 
 /// A reader with a slot of its own.
 private struct HandleReadLocker: Worker, ~Copyable {
-    var reader: RWReader<Pair>
+    private var reader: RWReader<Pair>
+
+    init(_ lock: RWLock<Pair>, _ index: Int) { reader = lock.makeReader() }
 
     @inline(__always)
     mutating func step() -> UInt64 { reader.withReadLock { $0 }.folded }
 }
 
 private struct ImplicitReadLocker: Worker {
-    let lock: RWLock<Pair>
+    private let lock: RWLock<Pair>
+
+    init(_ lock: RWLock<Pair>, _ index: Int) { self.lock = lock }
 
     @inline(__always)
     func step() -> UInt64 { lock.withReadLock { $0 }.folded }
 }
 
 private struct WriteLocker: Worker {
-    let lock: RWLock<Pair>
+    private let lock: RWLock<Pair>
+
+    init(_ lock: RWLock<Pair>, _ index: Int) { self.lock = lock }
 
     @inline(__always)
     func step() -> UInt64 {
@@ -119,14 +129,14 @@ extension Options {
 
 enum ReadLocking {
     static let subjects = [
-        Subject("ladder") { options in read(options) { lock in HandleReadLocker(reader: lock.makeReader()) } },
-        Subject("ladder-implicit") { options in read(options) { lock in ImplicitReadLocker(lock: lock) } },
+        Subject("ladder") { options in read(HandleReadLocker.self, options) },
+        Subject("ladder-implicit") { options in read(ImplicitReadLocker.self, options) },
     ]
 
     private static func read<W: Worker & ~Copyable>(
-        _ options: Options,
-        _ make: @escaping @Sendable (RWLock<Pair>) -> W
-    ) -> Report {
+        _ type: W.Type,
+        _ options: Options
+    ) -> Report where W.Shared == RWLock<Pair> {
         let lock = RWLock("bench.rwlock", preference: options.rwPreference, Pair())
         let waits = Box(Histogram())
         let writes = Box<UInt64>(0)
@@ -140,8 +150,8 @@ enum ReadLocking {
             waits.value.record(nanoseconds: begun - asked)
             writes.value = number
         }
-        guard let writer else { return measure(options, .batches) { _ in make(lock) }.report }
-        var (report, tallies) = measure(options, .batchesAndSingles, helpers: [writer]) { _ in make(lock) }
+        guard let writer else { return measure(type, lock, options, .batches).report }
+        var (report, tallies) = measure(type, lock, options, .batchesAndSingles, helpers: [writer])
         var singles = Histogram()
         for tally in tallies { singles.add(tally.singles) }
         report.extra = [
@@ -159,7 +169,7 @@ enum WriteLocking {
         Subject("ladder") { options in
             let lock = RWLock("bench.rwlock", preference: options.rwPreference, Pair())
             let idle = (0..<options.readers).map { _ in IdleReader(lock) }
-            var report = measure(options, .singles, threads: 1) { _ in WriteLocker(lock: lock) }.report
+            var report = measure(WriteLocker.self, lock, options, .singles, threads: 1).report
             report.extra = [("idle_readers", "\(idle.count)")]
             report.checksum &+= lock.withReadLock { $0 }.folded
             return report

@@ -1,7 +1,9 @@
 import LockLadder
 
 private struct OnceReader: Worker {
-    let once: Once<UInt64>
+    private let once: Once<UInt64>
+
+    init(_ once: Once<UInt64>, _ index: Int) { self.once = once }
 
     @inline(__always)
     func step() -> UInt64 { once.value { 42 } }
@@ -12,7 +14,7 @@ enum OnceReading {
         Subject("ladder") { options in
             let once = Once<UInt64>("bench.once")
             _ = once.value { 42 }
-            return measure(options, .batches) { _ in OnceReader(once: once) }.report
+            return measure(OnceReader.self, once, options, .batches).report
         }
     ]
 }

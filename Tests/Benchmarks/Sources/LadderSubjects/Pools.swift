@@ -13,10 +13,10 @@ private func use(_ bytes: UnsafeMutableRawBufferPointer, _ mark: UInt8) -> UInt6
 private let size = 65_536
 
 private struct Borrower: Worker {
-    let pool: BufferPool
-    var mark: UInt8 = 0
+    private let pool: BufferPool
+    private var mark: UInt8 = 0
 
-    init(_ pool: BufferPool) { self.pool = pool }
+    init(_ pool: BufferPool, _ index: Int) { self.pool = pool }
 
     @inline(__always)
     mutating func step() -> UInt64 {
@@ -30,7 +30,9 @@ private struct Borrower: Worker {
 }
 
 private struct Allocator: Worker {
-    var mark: UInt8 = 0
+    private var mark: UInt8 = 0
+
+    init(_ nothing: Void, _ index: Int) {}
 
     @inline(__always)
     mutating func step() -> UInt64 {
@@ -46,12 +48,12 @@ enum Pooling {
         Subject("ladder") { options throws(UsageError) in
             switch try options.layout(among: .pooled, .plain) {
             case .plain:
-                var report = measure(options, .singles) { _ in Allocator() }.report
+                var report = measure(Allocator.self, (), options, .singles).report
                 report.extra = extra(allocations: report.operations)
                 return report
             default:
                 let pool = BufferPool(name: "bench.pool", maxBuffers: 128, maxBytesKept: 64 * size)
-                var report = measure(options, .singles) { _ in Borrower(pool) }.report
+                var report = measure(Borrower.self, pool, options, .singles).report
                 report.extra = extra(allocations: pool.statistics.allocated)
                 return report
             }

@@ -27,9 +27,9 @@ final class Payload: PayloadObject, AtomicReference {
 
 /// A reader of its own.
 private struct HandleReader<Object: PayloadObject>: Worker, ~Copyable {
-    var reader: SnapshotReader<Object>
+    private var reader: SnapshotReader<Object>
 
-    init(_ cell: SnapshotCell<Object>) { reader = cell.makeReader() }
+    init(_ cell: SnapshotCell<Object>, _ index: Int) { reader = cell.makeReader() }
 
     @inline(__always)
     mutating func step() -> UInt64 { reader.withSnapshot { $0.folded } }
@@ -37,9 +37,9 @@ private struct HandleReader<Object: PayloadObject>: Worker, ~Copyable {
 
 /// What an event loop has.
 private struct LoopHandler: Worker {
-    let reader: LoopReader<Payload>
+    private let reader: LoopReader<Payload>
 
-    init(_ cell: SnapshotCell<Payload>) { reader = LoopReader(cell) }
+    init(_ cell: SnapshotCell<Payload>, _ index: Int) { reader = LoopReader(cell) }
 
     @inline(__always)
     func step() -> UInt64 { reader.withSnapshot { $0.folded } }
@@ -47,24 +47,28 @@ private struct LoopHandler: Worker {
 
 /// No handle: the thread's own reader.
 private struct ImplicitReader: Worker {
-    let cell: SnapshotCell<Payload>
+    private let cell: SnapshotCell<Payload>
+
+    init(_ cell: SnapshotCell<Payload>, _ index: Int) { self.cell = cell }
 
     @inline(__always)
     func step() -> UInt64 { cell.withSnapshot { $0.folded } }
 }
 
 private struct StrongReader: Worker {
-    let cell: SnapshotCell<Payload>
+    private let cell: SnapshotCell<Payload>
+
+    init(_ cell: SnapshotCell<Payload>, _ index: Int) { self.cell = cell }
 
     @inline(__always)
     func step() -> UInt64 { cell.strongCopy().folded }
 }
 
 private struct CellPublisher<Object: PayloadObject>: Worker {
-    let cell: SnapshotCell<Object>
-    var version: UInt64 = 0
+    private let cell: SnapshotCell<Object>
+    private var version: UInt64 = 0
 
-    init(_ cell: SnapshotCell<Object>) { self.cell = cell }
+    init(_ cell: SnapshotCell<Object>, _ index: Int) { self.cell = cell }
 
     @inline(__always)
     mutating func step() -> UInt64 {
@@ -82,7 +86,9 @@ private final class Guarded: Sendable {
 }
 
 private struct GuardedReader: Worker {
-    let guarded: Guarded
+    private let guarded: Guarded
+
+    init(_ guarded: Guarded, _ index: Int) { self.guarded = guarded }
 
     @inline(__always)
     func step() -> UInt64 { guarded.current.withLock { $0 }.folded }
@@ -90,17 +96,19 @@ private struct GuardedReader: Worker {
 
 /// A strong reference of swift-atomics.
 private struct AtomicReader: Worker {
-    let current: ManagedAtomic<Payload>
+    private let current: ManagedAtomic<Payload>
+
+    init(_ current: ManagedAtomic<Payload>, _ index: Int) { self.current = current }
 
     @inline(__always)
     func step() -> UInt64 { current.load(ordering: .acquiring).folded }
 }
 
 private struct AtomicPublisher: Worker {
-    let current: ManagedAtomic<Payload>
-    var version: UInt64 = 0
+    private let current: ManagedAtomic<Payload>
+    private var version: UInt64 = 0
 
-    init(_ current: ManagedAtomic<Payload>) { self.current = current }
+    init(_ current: ManagedAtomic<Payload>, _ index: Int) { self.current = current }
 
     @inline(__always)
     mutating func step() -> UInt64 {
@@ -114,13 +122,13 @@ private struct AtomicPublisher: Worker {
 
 enum SnapshotReading {
     static let subjects = [
-        Subject("handle") { measureCell($0) { cell in HandleReader(cell) } },
-        Subject("loop") { measureCell($0) { cell in LoopHandler(cell) } },
-        Subject("implicit") { measureCell($0) { cell in ImplicitReader(cell: cell) } },
-        Subject("strong") { measureCell($0) { cell in StrongReader(cell: cell) } },
+        Subject("handle") { options in measureCell(HandleReader<Payload>.self, options) },
+        Subject("loop") { options in measureCell(LoopHandler.self, options) },
+        Subject("implicit") { options in measureCell(ImplicitReader.self, options) },
+        Subject("strong") { options in measureCell(StrongReader.self, options) },
         Subject("swift-mutex-copy") { options in
             let guarded = Guarded()
-            return read(options, GuardedReader(guarded: guarded)) { version in
+            return measure(GuardedReader.self, guarded, options) { version in
                 let payload = Payload(version)
                 // What was there is released outside the lock.
                 _ = guarded.current.withLock { current in
@@ -131,28 +139,28 @@ enum SnapshotReading {
         },
         Subject("swift-atomics-strong") { options in
             let current = ManagedAtomic(Payload(0))
-            return read(options, AtomicReader(current: current)) { version in
+            return measure(AtomicReader.self, current, options) { version in
                 current.store(Payload(version), ordering: .releasing)
             }
         },
     ]
 
     private static func measureCell<W: Worker & ~Copyable>(
-        _ options: Options,
-        _ make: @escaping @Sendable (SnapshotCell<Payload>) -> W
-    ) -> Report {
+        _ type: W.Type,
+        _ options: Options
+    ) -> Report where W.Shared == SnapshotCell<Payload> {
         let cell = SnapshotCell("bench.snapshot", Payload(0))
-        let writer = Helper(options) { version in cell.publish(Payload(version)) }
-        return measure(options, .batches, helpers: [writer].compactMap { $0 }) { _ in make(cell) }.report
+        return measure(type, cell, options) { version in cell.publish(Payload(version)) }
     }
 
-    private static func read<W: Worker & Sendable>(
+    private static func measure<W: Worker & ~Copyable>(
+        _ type: W.Type,
+        _ shared: W.Shared,
         _ options: Options,
-        _ worker: W,
         _ write: @escaping @Sendable (UInt64) -> Void
     ) -> Report {
         let writer = Helper(options, writing: write)
-        return measure(options, .batches, helpers: [writer].compactMap { $0 }) { _ in worker }.report
+        return ladder_subjects.measure(type, shared, options, .batches, helpers: [writer].compactMap { $0 }).report
     }
 }
 
@@ -166,26 +174,23 @@ enum SnapshotPublishing {
         },
         Subject("swift-atomics-strong") { options in
             let current = ManagedAtomic(Payload(0))
-            return publish(
-                options,
-                reader: { AtomicReader(current: current) },
-                writer: { AtomicPublisher(current) }
-            )
+            return publish(AtomicReader.self, AtomicPublisher.self, current, options)
         },
     ]
 
     private static func publishToCell<Object: PayloadObject>(_ options: Options, _ first: Object) -> Report {
         let cell = SnapshotCell("bench.snapshot", first)
-        return publish(options, reader: { HandleReader(cell) }, writer: { CellPublisher(cell) })
+        return publish(HandleReader.self, CellPublisher.self, cell, options)
     }
 
     private static func publish<R: Worker & ~Copyable, W: Worker>(
-        _ options: Options,
-        reader: @escaping @Sendable () -> R,
-        writer: @escaping @Sendable () -> W
-    ) -> Report {
-        let readers = (0..<options.threads).map { _ in Helper(repeating: reader) }
-        var report = measure(options, .singles, threads: 1, helpers: readers) { _ in writer() }.report
+        _ reader: R.Type,
+        _ writer: W.Type,
+        _ shared: W.Shared,
+        _ options: Options
+    ) -> Report where R.Shared == W.Shared {
+        let readers = (0..<options.threads).map { _ in Helper(repeating: reader, shared) }
+        var report = measure(writer, shared, options, .singles, threads: 1, helpers: readers).report
         report.threads = options.threads
         return report
     }
