@@ -167,8 +167,8 @@ enum SnapshotReading {
 enum SnapshotPublishing {
     static let subjects = [
         Subject("ladder") { options in
-            guard options.countsLive else { return publishToCell(options, Payload(0)) }
-            var report = publishToCell(options, CountedPayload(0))
+            guard options.countsLive else { return publishToCell(Payload.self, options) }
+            var report = publishToCell(CountedPayload.self, options)
             report.extra = [("live_max", "\(CountedPayload.mostAlive)")]
             return report
         },
@@ -178,9 +178,9 @@ enum SnapshotPublishing {
         },
     ]
 
-    private static func publishToCell<Object: PayloadObject>(_ options: Options, _ first: Object) -> Report {
-        let cell = SnapshotCell("bench.snapshot", first)
-        return publish(HandleReader.self, CellPublisher.self, cell, options)
+    private static func publishToCell<Object: PayloadObject>(_ type: Object.Type, _ options: Options) -> Report {
+        let cell = SnapshotCell("bench.snapshot", Object(0))
+        return publish(HandleReader<Object>.self, CellPublisher<Object>.self, cell, options)
     }
 
     private static func publish<R: Worker & ~Copyable, W: Worker>(
