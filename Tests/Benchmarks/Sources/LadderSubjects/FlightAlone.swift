@@ -49,6 +49,7 @@ private func run(
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
         let units = tally.plantedUnits
+        let isCalibrating = stage.isCalibrating
         var untilSample = Grain.stride
         var batches: UInt64 = 0
         let began = now()
@@ -65,8 +66,9 @@ private func run(
             }
             chores.run(units)
             batches += 1
+            if isCalibrating { tally.note(batches) }
         } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.smallBatch), since: began, options, batch: Grain.smallBatch)
+        tally.finish(stage, batches * UInt64(Grain.smallBatch), since: began, options)
     }
     tally.checksum = checksum ^ chores.checksum
     return tally

@@ -138,7 +138,9 @@ private func measureTasks(_ options: Options) throws(UsageError) -> Report {
                     for round in rounds.all {
                         round.arrive()
                         await barrier.wait()
-                        do { _ = try await group.value(for: round.key) } catch { fatalError("a flight failed: \(error)") }
+                        do { _ = try await group.value(for: round.key) } catch {
+                            fatalError("a flight failed: \(error)")
+                        }
                         latencies.append(round.latency(planted: options.planted))
                     }
                     return latencies

@@ -70,6 +70,8 @@ struct Stage {
     let purpose: Purpose
     let nanoseconds: UInt64
 
+    var isCalibrating: Bool { purpose == .baseline || purpose == .adjust }
+
     static func all(_ options: Options) -> [Stage] {
         let length = UInt64(options.milliseconds) * 1_000_000
         var stages = [Stage(purpose: .warmUp, nanoseconds: length / 10)]
@@ -109,28 +111,43 @@ struct Tally: Sendable {
     /// Operations that were timed alone where samples are batches.
     var singles = Histogram()
     /// Units of work after each batch that make operations longer.
-    var plantedUnits = 0
+    private(set) var plantedUnits = 0
+    /// Nanoseconds of a batch without them.
     private var baseline = 0.0
+    /// How long so many batches took, over and over: their median knows nothing of the times when the thread did not run.
+    private var spans: [UInt64] = []
+    private var spanBegan: UInt64 = 0
+    private static let batchesPerSpan: UInt64 = 16
 
-    /// To be called at the end of a stage of so many operations.
-    mutating func finish(_ stage: Stage, _ operations: UInt64, since began: UInt64, _ options: Options, batch: Int) {
+    /// To be called after each batch of a stage in which it matters how long they take.
+    @inline(never)
+    mutating func note(_ batches: UInt64) {
+        guard batches % Self.batchesPerSpan == 0 else { return }
+        let end = now()
+        if spanBegan != 0 { spans.append(end - spanBegan) }
+        spanBegan = end
+    }
+
+    /// To be called at the end of a stage.
+    mutating func finish(_ stage: Stage, _ operations: UInt64, since began: UInt64, _ options: Options) {
         nanoseconds = now() - began
         self.operations = operations
-        let each = Double(nanoseconds) / Double(max(operations, 1))
-        let wanted = baseline * Double(options.planted) / 100
-        switch stage.purpose {
-        case .measure: return
-        case .warmUp: break
-        case .baseline:
-            baseline = each
-            plantedUnits = max(1, Int(each * Double(batch * options.planted) / 100 / 1.5))
-        case .adjust:
-            // What a unit costs depends on what runs beside it, so what was reached says how many are needed.
-            let factor = wanted / max(each - baseline, wanted / 4)
-            plantedUnits = max(1, Int((Double(plantedUnits) * max(factor, 0.5)).rounded()))
-        }
+        guard stage.purpose != .measure else { return }
         samples = Histogram()
         singles = Histogram()
+        spanBegan = 0
+        guard !spans.isEmpty else { return }
+        let batch = Double(spans.sorted()[spans.count / 2]) / Double(Self.batchesPerSpan)
+        spans.removeAll()
+        if stage.purpose == .baseline { baseline = batch }
+        let wanted = baseline * Double(options.planted) / 100
+        if stage.purpose == .baseline {
+            plantedUnits = max(1, Int(wanted / 1.5))
+        } else {
+            // What a unit costs depends on what runs beside it, so what was reached says how many are needed.
+            let factor = wanted / max(batch - baseline, wanted / 4)
+            plantedUnits = max(1, Int((Double(plantedUnits) * max(factor, 0.5)).rounded()))
+        }
     }
 }
 
@@ -265,6 +282,7 @@ private func runBatches<W: Worker & ~Copyable>(
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
         let units = tally.plantedUnits
+        let isCalibrating = stage.isCalibrating
         var untilSample = Grain.stride
         var batches: UInt64 = 0
         let began = now()
@@ -279,8 +297,9 @@ private func runBatches<W: Worker & ~Copyable>(
                 untilSample = Grain.stride
             }
             batches += 1
+            if isCalibrating { tally.note(batches) }
         } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.batch), since: began, options, batch: Grain.batch)
+        tally.finish(stage, batches * UInt64(Grain.batch), since: began, options)
     }
     tally.checksum = checksum ^ chores.checksum
 }
@@ -300,6 +319,7 @@ private func runBatchesAndSingles<W: Worker & ~Copyable>(
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
         let units = tally.plantedUnits
+        let isCalibrating = stage.isCalibrating
         var untilSample = Grain.stride
         var batches: UInt64 = 0
         let began = now()
@@ -319,8 +339,9 @@ private func runBatchesAndSingles<W: Worker & ~Copyable>(
                 tally.singles.record(nanoseconds: now() - singleBegan)
             }
             batches += 1
+            if isCalibrating { tally.note(batches) }
         } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.batch + Grain.singlesPerBatch), since: began, options, batch: Grain.batch)
+        tally.finish(stage, batches * UInt64(Grain.batch + Grain.singlesPerBatch), since: began, options)
     }
     tally.checksum = checksum ^ chores.checksum
 }
@@ -341,6 +362,7 @@ private func runSingles<W: Worker & ~Copyable>(
     var checksum: UInt64 = 0
     for (number, stage) in stages.enumerated() {
         let units = tally.plantedUnits
+        let isCalibrating = stage.isCalibrating
         var untilSample = Grain.stride
         var batches: UInt64 = 0
         let began = now()
@@ -358,8 +380,9 @@ private func runSingles<W: Worker & ~Copyable>(
             }
             chores.run(units)
             batches += 1
+            if isCalibrating { tally.note(batches) }
         } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.smallBatch), since: began, options, batch: Grain.smallBatch)
+        tally.finish(stage, batches * UInt64(Grain.smallBatch), since: began, options)
     }
     tally.checksum = checksum ^ chores.checksum
 }
