@@ -23,43 +23,38 @@ private final class Neighbours: @unchecked Sendable {
     func counter(_ index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> { counters + index }
 }
 
-private struct NeighbourCounter: Worker {
-    private let neighbours: Neighbours
-    private let counter: UnsafeMutablePointer<Atomic<UInt64>>
-
-    init(_ neighbours: Neighbours, _ index: Int) {
-        self.neighbours = neighbours
-        counter = neighbours.counter(index)
-    }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        counter.pointee.wrappingAdd(1, ordering: .relaxed)
-        return 1
+private enum NeighbourCounting: Work {
+    static func run(_ neighbours: Neighbours, _ index: Int, _ round: inout Round) {
+        let counter = neighbours.counter(index)
+        @inline(__always)
+        func step() -> UInt64 {
+            counter.pointee.wrappingAdd(1, ordering: .relaxed)
+            return 1
+        }
+        round.batches(step)
     }
 }
 
-private struct LoneCounter: Worker {
-    private let counter: PaddedCounter
-
-    init(_ counters: [PaddedCounter], _ index: Int) { counter = counters[index] }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        counter.add()
-        return 1
+private enum LoneCounting: Work {
+    static func run(_ counters: [PaddedCounter], _ index: Int, _ round: inout Round) {
+        let counter = counters[index]
+        @inline(__always)
+        func step() -> UInt64 {
+            counter.add()
+            return 1
+        }
+        round.batches(step)
     }
 }
 
-private struct SharedCounter: Worker {
-    private let counter: StripedCounter
-
-    init(_ counter: StripedCounter, _ index: Int) { self.counter = counter }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        counter.add()
-        return 1
+private enum SharedCounting: Work {
+    static func run(_ counter: StripedCounter, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            counter.add()
+            return 1
+        }
+        round.batches(step)
     }
 }
 
@@ -69,13 +64,13 @@ enum Counting {
             switch try options.layout(among: .adjacent, .padded, .striped) {
             case .padded:
                 let counters = (0..<max(1, options.threads)).map { _ in PaddedCounter() }
-                return measure(LoneCounter.self, counters, options, .batches).report
+                return measure(LoneCounting.self, counters, options).report
             case .striped:
                 let counter = StripedCounter()
-                return measure(SharedCounter.self, counter, options, .batches).report
+                return measure(SharedCounting.self, counter, options).report
             default:
                 let neighbours = Neighbours(max(1, options.threads))
-                return measure(NeighbourCounter.self, neighbours, options, .batches).report
+                return measure(NeighbourCounting.self, neighbours, options).report
             }
         }
     ]

@@ -2,13 +2,13 @@ import LockLadder
 import Synchronization
 
 /// One release of all callers, on a key of its own.
-private final class Round: Sendable {
+private final class Release: Sendable {
     let key: String
     /// When the last of the callers had come, and all were let go.
     private let released = Atomic<UInt64>(0)
     private let workTook = Atomic<UInt64>(0)
 
-    init(_ number: Int) { key = "round.\(number)" }
+    init(_ number: Int) { key = "release.\(number)" }
 
     // Relaxed, all: ordered by the barrier and by the flight.
     func arrive() { released.max(now(), ordering: .relaxed) }
@@ -29,19 +29,19 @@ private final class Round: Sendable {
     }
 }
 
-/// The rounds, and what their flights do.
-private final class Rounds: Sendable {
-    let all: [Round]
-    private let byKey: [String: Round]
+/// All of them, by the keys of their flights.
+private final class Releases: Sendable {
+    let all: [Release]
+    private let byKey: [String: Release]
 
     init(_ count: Int) {
-        all = (0..<count).map(Round.init)
+        all = (0..<count).map(Release.init)
         byKey = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
     }
 
-    subscript(_ key: String) -> Round {
-        guard let round = byKey[key] else { fatalError("no such round") }
-        return round
+    subscript(_ key: String) -> Release {
+        guard let release = byKey[key] else { fatalError("no such release") }
+        return release
     }
 }
 
@@ -73,22 +73,22 @@ private func checked(_ options: Options) throws(UsageError) {
 
 private func measureThreads(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let rounds = Rounds(options.rounds)
+    let releases = Releases(options.rounds)
     let group = ThreadSingleFlight<String, UInt64>("bench.flight") { key, _ in
         let began = now()
         sleep(nanoseconds: workNanoseconds)
-        rounds[key].workEnded(begunAt: began)
+        releases[key].workEnded(begunAt: began)
         return 42
     }
     let barrier = Barrier(options.callers)
     let results = (0..<options.callers).map { _ in Box([UInt64]()) }
     let threads = results.map { result in
         JoinableThread {
-            for round in rounds.all {
-                round.arrive()
+            for release in releases.all {
+                release.arrive()
                 barrier.wait()
-                guard (try? group.value(for: round.key)) != nil else { fatalError("a flight failed") }
-                result.value.append(round.latency(planted: options.planted))
+                guard (try? group.value(for: release.key)) != nil else { fatalError("a flight failed") }
+                result.value.append(release.latency(planted: options.planted))
             }
         }
     }
@@ -120,11 +120,11 @@ private final class TaskBarrier: Sendable {
 
 private func measureTasks(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let rounds = Rounds(options.rounds)
+    let releases = Releases(options.rounds)
     let group = AsyncSingleFlight<String, UInt64>("bench.flight") { key in
         let began = now()
         try await Task.sleep(nanoseconds: workNanoseconds)
-        rounds[key].workEnded(begunAt: began)
+        releases[key].workEnded(begunAt: began)
         return 42
     }
     let barrier = TaskBarrier(options.callers)
@@ -135,13 +135,13 @@ private func measureTasks(_ options: Options) throws(UsageError) -> Report {
             for _ in 0..<options.callers {
                 callers.addTask {
                     var latencies: [UInt64] = []
-                    for round in rounds.all {
-                        round.arrive()
+                    for release in releases.all {
+                        release.arrive()
                         await barrier.wait()
-                        do { _ = try await group.value(for: round.key) } catch {
+                        do { _ = try await group.value(for: release.key) } catch {
                             fatalError("a flight failed: \(error)")
                         }
-                        latencies.append(round.latency(planted: options.planted))
+                        latencies.append(release.latency(planted: options.planted))
                     }
                     return latencies
                 }
@@ -178,7 +178,7 @@ private final class Labourer: Sendable {
 /// An event loop: one thread joins for all callers, another lands the flight.
 private func measureCallbacks(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let rounds = Rounds(options.rounds)
+    let releases = Releases(options.rounds)
     let labourer = Labourer()
     let group = SingleFlight<String, UInt64>(
         "bench.flight",
@@ -190,20 +190,20 @@ private func measureCallbacks(_ options: Options) throws(UsageError) -> Report {
         while let flight = labourer.next() {
             let began = now()
             sleep(nanoseconds: workNanoseconds)
-            rounds[flight.key].workEnded(begunAt: began)
+            releases[flight.key].workEnded(begunAt: began)
             group.land(flight, with: 42)
         }
     }
     // All are answered on the thread that lands.
     let latencies = (0..<options.callers).map { _ in Box([UInt64]()) }
     let isOver = WakeSignal()
-    for (number, round) in rounds.all.enumerated() {
+    for (number, release) in releases.all.enumerated() {
         let wanted = (number + 1) * options.callers
         let count = Box(number * options.callers)
-        round.arrive()
+        release.arrive()
         for caller in latencies {
-            let joined = try? group.join(round.key, .shared) { _ in
-                caller.value.append(round.latency(planted: options.planted))
+            let joined = try? group.join(release.key, .shared) { _ in
+                caller.value.append(release.latency(planted: options.planted))
                 count.value += 1
                 if count.value == wanted { isOver.raise() }
             }

@@ -1,33 +1,17 @@
 import Synchronization
 
-/// One thread's way of doing a case's operation. The loops below are compiled anew for each type of worker, so that an
-/// operation is what it is in a program that uses the library: no call through a table, no closure kept.
-protocol Worker: ~Copyable, SendableMetatype {
-    /// What the workers of all threads have in common.
+/// One thread's way of doing a case's operation.
+///
+/// An operation is to be what it is in a program that uses the library: a few instructions in a loop, where the library
+/// is compiled in. So it is written as a local function that is always inlined, and is handed to one of the loops of
+/// ``Round``, which are inlined too. A requirement of this protocol would be called, not inlined, once for each
+/// operation, and a reader that is no local variable would not be kept in registers.
+protocol Work: SendableMetatype {
+    /// What all threads have in common.
     associatedtype Shared: Sendable
 
-    /// Called on the thread that the worker is for.
-    ///
-    /// - Parameter index: the number of that thread.
-    init(_ shared: Shared, _ index: Int)
-
-    /// One operation. What it returns is folded into the checksum.
-    mutating func step() -> UInt64
-}
-
-/// How a case's operations are timed.
-enum Grain {
-    /// Cheap ones: the mean of 256 is a sample, of each 61st such batch, so that the clock costs nothing to speak of.
-    case batches
-    /// The same, and after each batch four operations are timed alone.
-    case batchesAndSingles
-    /// Each 61st operation is a sample. The stop is looked for after each 16.
-    case singles
-
-    static let batch = 256
-    static let smallBatch = 16
-    static let singlesPerBatch = 4
-    static let stride = 61
+    /// - Parameter index: the number of this thread.
+    static func run(_ shared: Shared, _ index: Int, _ round: inout Round)
 }
 
 /// Where a round stands: a word on lines of its own that the main thread moves on and all others look at.
@@ -45,7 +29,7 @@ final class Phase: Sendable {
     var isOver: Bool { isStill(Self.over) }
 
     fileprivate func moveOn() { stage.add(1, ordering: .relaxed) }
-    fileprivate func end() { stage.store(Self.over, ordering: .relaxed) }
+    func end() { stage.store(Self.over, ordering: .relaxed) }
 
     /// Leads the others through the stages.
     func lead(_ stages: [Stage]) {
@@ -92,10 +76,12 @@ struct Chores {
     /// A unit takes about 1.5 ns.
     @inline(__always)
     mutating func run(_ units: Int) {
-        for _ in 0..<units {
+        var left = units
+        while left > 0 {
             state ^= state << 13
             state ^= state >> 7
             state ^= state << 17
+            left &-= 1
         }
     }
 
@@ -130,7 +116,7 @@ struct Tally: Sendable {
 
     /// To be called at the end of a stage.
     mutating func finish(_ stage: Stage, _ operations: UInt64, since began: UInt64, _ options: Options) {
-        nanoseconds = now() - began
+        if options.count == nil { nanoseconds = now() - began }
         self.operations = operations
         guard stage.purpose != .measure else { return }
         samples = Histogram()
@@ -151,24 +137,172 @@ struct Tally: Sendable {
     }
 }
 
+/// A round as one of its threads goes through it.
+struct Round {
+    let options: Options
+    let index: Int
+    let phase: Phase
+    private let stages: [Stage]
+    private let barrier: Barrier?
+    fileprivate(set) var tally = Tally()
+
+    private static let batch = 256
+    /// Where operations are not cheap: so that the stop is seen in time.
+    private static let smallBatch = 16
+    private static let stride = 61
+
+    init(_ options: Options, index: Int, _ phase: Phase, _ stages: [Stage], _ barrier: Barrier? = nil) {
+        self.options = options
+        self.index = index
+        self.phase = phase
+        self.stages = stages
+        self.barrier = barrier
+    }
+
+    /// Waits for the other threads.
+    func ready() { barrier?.wait() }
+
+    /// Cheap operations: the mean of 256 is a sample, of each 61st such batch, so that the clock costs nothing to speak
+    /// of.
+    @inline(__always)
+    mutating func batches(_ step: () -> UInt64) {
+        let (size, isTimed) = (options.count ?? Self.batch, options.count == nil)
+        var chores = Chores(index)
+        var checksum: UInt64 = 0
+        ready()
+        for (number, stage) in stages.enumerated() {
+            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
+            var untilSample = Self.stride
+            var batches: UInt64 = 0
+            let began = isTimed ? now() : 0
+            repeat {
+                untilSample -= 1
+                let isSample = untilSample == 0
+                let batchBegan = isSample ? now() : 0
+                for _ in 0..<size { checksum &+= step() }
+                chores.run(units)
+                if isSample {
+                    tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Self.batch))
+                    untilSample = Self.stride
+                }
+                batches += 1
+                if isCalibrating { tally.note(batches) }
+            } while phase.isStill(number)
+            tally.finish(stage, batches * UInt64(size), since: began, options)
+        }
+        tally.checksum = checksum ^ chores.checksum
+    }
+
+    /// The same, and after each batch four operations are timed alone.
+    @inline(__always)
+    mutating func batchesAndSingles(_ step: () -> UInt64) {
+        var chores = Chores(index)
+        var checksum: UInt64 = 0
+        ready()
+        for (number, stage) in stages.enumerated() {
+            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
+            var untilSample = Self.stride
+            var batches: UInt64 = 0
+            let began = now()
+            repeat {
+                untilSample -= 1
+                let isSample = untilSample == 0
+                let batchBegan = isSample ? now() : 0
+                for _ in 0..<Self.batch { checksum &+= step() }
+                chores.run(units)
+                if isSample {
+                    tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Self.batch))
+                    untilSample = Self.stride
+                }
+                for _ in 0..<4 {
+                    let singleBegan = now()
+                    checksum &+= step()
+                    tally.singles.record(nanoseconds: now() - singleBegan)
+                }
+                batches += 1
+                if isCalibrating { tally.note(batches) }
+            } while phase.isStill(number)
+            tally.finish(stage, batches * UInt64(Self.batch + 4), since: began, options)
+        }
+        tally.checksum = checksum ^ chores.checksum
+    }
+
+    /// Other operations: each 65th is timed alone.
+    @inline(__always)
+    mutating func singles(_ step: () -> UInt64) {
+        let (size, isTimed, work) = (options.count ?? Self.smallBatch, options.count == nil, options.work)
+        var chores = Chores(index)
+        var checksum: UInt64 = 0
+        ready()
+        for (number, stage) in stages.enumerated() {
+            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
+            var batches: UInt64 = 0
+            var timed: UInt64 = 0
+            let began = isTimed ? now() : 0
+            repeat {
+                for _ in 0..<size {
+                    checksum &+= step()
+                    chores.run(work)
+                }
+                batches += 1
+                if isTimed, batches % 4 == 0 {
+                    let singleBegan = now()
+                    checksum &+= step()
+                    tally.samples.record(nanoseconds: now() - singleBegan)
+                    chores.run(work)
+                    timed += 1
+                }
+                chores.run(units)
+                if isCalibrating { tally.note(batches) }
+            } while phase.isStill(number)
+            tally.finish(stage, batches * UInt64(size) + timed, since: began, options)
+        }
+        tally.checksum = checksum ^ chores.checksum
+    }
+
+    /// The same in a task.
+    @inline(__always)
+    mutating func singles(_ step: () async -> UInt64) async {
+        let (size, isTimed, work) = (options.count ?? Self.smallBatch, options.count == nil, options.work)
+        var chores = Chores(index)
+        var checksum: UInt64 = 0
+        for (number, stage) in stages.enumerated() {
+            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
+            var batches: UInt64 = 0
+            var timed: UInt64 = 0
+            let began = isTimed ? now() : 0
+            repeat {
+                for _ in 0..<size {
+                    checksum &+= await step()
+                    chores.run(work)
+                }
+                batches += 1
+                if isTimed, batches % 4 == 0 {
+                    let singleBegan = now()
+                    checksum &+= await step()
+                    tally.samples.record(nanoseconds: now() - singleBegan)
+                    chores.run(work)
+                    timed += 1
+                }
+                chores.run(units)
+                if isCalibrating { tally.note(batches) }
+            } while phase.isStill(number)
+            tally.finish(stage, batches * UInt64(size) + timed, since: began, options)
+        }
+        tally.checksum = checksum ^ chores.checksum
+    }
+}
+
 /// A thread that is not measured.
 struct Helper {
     /// Whether it never pauses: then it is given a processor where there are enough.
-    var isBusy: Bool
-    /// Ends when the phase is over.
-    var body: @Sendable (Phase) -> Void
+    let isBusy: Bool
+    let body: @Sendable (inout Round) -> Void
 
-    /// Does what a worker does, all the time.
-    init<W: Worker & ~Copyable>(repeating type: W.Type, _ shared: W.Shared) {
+    /// Does what a measured thread does.
+    init<W: Work>(repeating type: W.Type, _ shared: W.Shared) {
         isBusy = true
-        body = { phase in
-            var worker = W(shared, 0)
-            var checksum: UInt64 = 0
-            repeat {
-                for _ in 0..<Grain.batch { checksum &+= worker.step() }
-            } while !phase.isOver
-            keep(checksum)
-        }
+        body = { round in W.run(shared, round.index, &round) }
     }
 
     /// The writer that `options` ask for: calls `write` with 1, 2, 3 and so on; `nil` where there is none.
@@ -176,63 +310,16 @@ struct Helper {
         guard options.writer != .none else { return nil }
         let pauses = options.writer == .eachMillisecond
         isBusy = !pauses
-        body = { phase in
+        body = { round in
+            round.ready()
             var number: UInt64 = 0
             repeat {
                 number += 1
                 write(number)
                 if pauses { sleep(nanoseconds: 1_000_000) }
-            } while !phase.isOver
+            } while !round.phase.isOver
         }
     }
-}
-
-/// For what has to be computed although nobody looks at it.
-@inline(never)
-func keep(_ value: UInt64) {
-    withExtendedLifetime(value) {}
-}
-
-/// Measures one subject once: all threads are made, then warm up, then are measured.
-func measure<W: Worker & ~Copyable>(
-    _ type: W.Type,
-    _ shared: W.Shared,
-    _ options: Options,
-    _ grain: Grain,
-    threads: Int? = nil,
-    helpers: [Helper] = []
-) -> (report: Report, tallies: [Tally]) {
-    if let count = options.count { return (run(exactly: count, type, shared), []) }
-    let threads = threads ?? max(1, options.threads)
-    let busy = threads + helpers.count { $0.isBusy }
-    let isPinned = busy <= Processors.allowed.count
-    let stages = Stage.all(options)
-    let phase = Phase()
-    let barrier = Barrier(threads + helpers.count + 1)
-    let results = (0..<threads).map { _ in Box(Tally()) }
-    var all = results.enumerated().map { index, result in
-        JoinableThread {
-            if isPinned { Processors.pin(to: index) }
-            result.value = run(type, shared, options, grain, stages, phase, barrier, index)
-        }
-    }
-    var place = threads
-    for helper in helpers {
-        let processor = isPinned && helper.isBusy ? place : nil
-        if helper.isBusy { place += 1 }
-        all.append(
-            JoinableThread {
-                if let processor { Processors.pin(to: processor) }
-                barrier.wait()
-                helper.body(phase)
-            }
-        )
-    }
-    barrier.wait()
-    phase.lead(stages)
-    for thread in all { thread.join() }
-    let tallies = results.map(\.value)
-    return (Report(tallies), tallies)
 }
 
 /// Something that one thread writes and another reads once that one has ended.
@@ -242,159 +329,47 @@ final class Box<Value>: @unchecked Sendable {
     init(_ value: Value) { self.value = value }
 }
 
-/// One thread's round.
-@inline(never)
-private func run<W: Worker & ~Copyable>(
+/// Measures one subject once: all threads are made, then warm up, then are measured.
+func measure<W: Work>(
     _ type: W.Type,
     _ shared: W.Shared,
     _ options: Options,
-    _ grain: Grain,
-    _ stages: [Stage],
-    _ phase: Phase,
-    _ barrier: Barrier,
-    _ index: Int
-) -> Tally {
-    var tally = Tally()
+    threads: Int? = nil,
+    helpers: [Helper?] = []
+) -> (report: Report, tallies: [Tally]) {
+    if options.count != nil {
+        // On this thread, and nothing else runs: what two such calls differ by is due to the operations.
+        let phase = Phase()
+        phase.end()
+        var round = Round(options, index: 0, phase, [Stage(purpose: .measure, nanoseconds: 0)])
+        W.run(shared, 0, &round)
+        return (Report([round.tally]), [round.tally])
+    }
+    let measured = threads ?? max(1, options.threads)
+    var bodies = (0..<measured).map { _ in Helper(repeating: type, shared) }
+    bodies += helpers.compactMap { $0 }
+    let isPinned = bodies.count { $0.isBusy } <= Processors.allowed.count
+    let stages = Stage.all(options)
+    let phase = Phase()
+    let barrier = Barrier(bodies.count + 1)
+    let results = bodies.map { _ in Box(Tally()) }
+    var busy = 0
+    var all: [JoinableThread] = []
+    for (index, (body, result)) in zip(bodies, results).enumerated() {
+        let processor = isPinned && body.isBusy ? busy : nil
+        if body.isBusy { busy += 1 }
+        all.append(
+            JoinableThread {
+                if let processor { Processors.pin(to: processor) }
+                var round = Round(options, index: index, phase, stages, barrier)
+                body.body(&round)
+                result.value = round.tally
+            }
+        )
+    }
     barrier.wait()
-    switch grain {
-    case .batches: runBatches(&tally, type, shared, options, stages, phase, index)
-    case .batchesAndSingles: runBatchesAndSingles(&tally, type, shared, options, stages, phase, index)
-    case .singles: runSingles(&tally, type, shared, options, stages, phase, index)
-    }
-    return tally
-}
-
-// In each of the three the worker is a local variable, as a reader is in the function of a user: the compiler may keep
-// its parts in registers.
-
-@inline(never)
-private func runBatches<W: Worker & ~Copyable>(
-    _ tally: inout Tally,
-    _ type: W.Type,
-    _ shared: W.Shared,
-    _ options: Options,
-    _ stages: [Stage],
-    _ phase: Phase,
-    _ index: Int
-) {
-    var worker = W(shared, index)
-    var chores = Chores(index)
-    var checksum: UInt64 = 0
-    for (number, stage) in stages.enumerated() {
-        let units = tally.plantedUnits
-        let isCalibrating = stage.isCalibrating
-        var untilSample = Grain.stride
-        var batches: UInt64 = 0
-        let began = now()
-        repeat {
-            untilSample -= 1
-            let isSample = untilSample == 0
-            let batchBegan = isSample ? now() : 0
-            for _ in 0..<Grain.batch { checksum &+= worker.step() }
-            chores.run(units)
-            if isSample {
-                tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Grain.batch))
-                untilSample = Grain.stride
-            }
-            batches += 1
-            if isCalibrating { tally.note(batches) }
-        } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.batch), since: began, options)
-    }
-    tally.checksum = checksum ^ chores.checksum
-}
-
-@inline(never)
-private func runBatchesAndSingles<W: Worker & ~Copyable>(
-    _ tally: inout Tally,
-    _ type: W.Type,
-    _ shared: W.Shared,
-    _ options: Options,
-    _ stages: [Stage],
-    _ phase: Phase,
-    _ index: Int
-) {
-    var worker = W(shared, index)
-    var chores = Chores(index)
-    var checksum: UInt64 = 0
-    for (number, stage) in stages.enumerated() {
-        let units = tally.plantedUnits
-        let isCalibrating = stage.isCalibrating
-        var untilSample = Grain.stride
-        var batches: UInt64 = 0
-        let began = now()
-        repeat {
-            untilSample -= 1
-            let isSample = untilSample == 0
-            let batchBegan = isSample ? now() : 0
-            for _ in 0..<Grain.batch { checksum &+= worker.step() }
-            chores.run(units)
-            if isSample {
-                tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Grain.batch))
-                untilSample = Grain.stride
-            }
-            for _ in 0..<Grain.singlesPerBatch {
-                let singleBegan = now()
-                checksum &+= worker.step()
-                tally.singles.record(nanoseconds: now() - singleBegan)
-            }
-            batches += 1
-            if isCalibrating { tally.note(batches) }
-        } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.batch + Grain.singlesPerBatch), since: began, options)
-    }
-    tally.checksum = checksum ^ chores.checksum
-}
-
-@inline(never)
-private func runSingles<W: Worker & ~Copyable>(
-    _ tally: inout Tally,
-    _ type: W.Type,
-    _ shared: W.Shared,
-    _ options: Options,
-    _ stages: [Stage],
-    _ phase: Phase,
-    _ index: Int
-) {
-    var worker = W(shared, index)
-    var chores = Chores(index)
-    let work = options.work
-    var checksum: UInt64 = 0
-    for (number, stage) in stages.enumerated() {
-        let units = tally.plantedUnits
-        let isCalibrating = stage.isCalibrating
-        var untilSample = Grain.stride
-        var batches: UInt64 = 0
-        let began = now()
-        repeat {
-            for _ in 0..<Grain.smallBatch {
-                untilSample -= 1
-                let isSample = untilSample == 0
-                let singleBegan = isSample ? now() : 0
-                checksum &+= worker.step()
-                if isSample {
-                    tally.samples.record(nanoseconds: now() - singleBegan)
-                    untilSample = Grain.stride
-                }
-                chores.run(work)
-            }
-            chores.run(units)
-            batches += 1
-            if isCalibrating { tally.note(batches) }
-        } while phase.isStill(number)
-        tally.finish(stage, batches * UInt64(Grain.smallBatch), since: began, options)
-    }
-    tally.checksum = checksum ^ chores.checksum
-}
-
-/// So many operations on this thread and nothing else: what two such runs differ by is due to the operations.
-@inline(never)
-private func run<W: Worker & ~Copyable>(exactly count: Int, _ type: W.Type, _ shared: W.Shared) -> Report {
-    var worker = W(shared, 0)
-    var checksum: UInt64 = 0
-    for _ in 0..<count { checksum &+= worker.step() }
-    var tally = Tally()
-    tally.operations = UInt64(count)
-    tally.checksum = checksum
-    return Report([tally])
+    phase.lead(stages)
+    for thread in all { thread.join() }
+    let tallies = results.prefix(measured).map(\.value)
+    return (Report(tallies), tallies)
 }

@@ -92,66 +92,59 @@ extension KeySequence {
 }
 
 /// As a service does it: the newest snapshot, the value at the key, and what its JSON says.
-private struct ValueReader: Worker, ~Copyable {
-    private let sequence: KeySequence
-    private var reader: SnapshotReader<Snapshot>
-    private var position = 0
-
-    init(_ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>), _ index: Int) {
-        sequence = shared.sequence
-        reader = shared.cell.makeReader()
-    }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        position &+= 1
-        let key = sequence.key(at: position)
-        return reader.withSnapshot { snapshot in
-            guard let value = snapshot.value(at: key) else { fatalError("a key is missing") }
-            var number: UInt64 = 0
-            for digit in value.json { number = number &* 10 &+ UInt64(digit &- UInt8(ascii: "0")) }
-            return number
+private enum ValueReading: Work {
+    static func run(_ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>), _ index: Int, _ round: inout Round)
+    {
+        let sequence = shared.sequence
+        var reader = shared.cell.makeReader()
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            let key = sequence.key(at: position)
+            return reader.withSnapshot { snapshot in
+                guard let value = snapshot.value(at: key) else { fatalError("a key is missing") }
+                var number: UInt64 = 0
+                for digit in value.json { number = number &* 10 &+ UInt64(digit &- UInt8(ascii: "0")) }
+                return number
+            }
         }
+        round.batches(step)
     }
 }
 
 /// The look-up alone: where the key is.
-private struct LeafReader: Worker, ~Copyable {
-    private let sequence: KeySequence
-    private let numbers: [UInt64]
-    private var reader: SnapshotReader<Snapshot>
-    private var position = 0
-
-    init(_ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]), _ index: Int) {
-        sequence = shared.sequence
-        numbers = shared.numbers
-        reader = shared.cell.makeReader()
-    }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        position &+= 1
-        let key = sequence.key(at: position)
-        let leaf = reader.withSnapshot { $0.leafIndex(of: key) }
-        guard let leaf else { fatalError("a key is missing") }
-        return numbers[leaf]
+private enum LeafReading: Work {
+    static func run(
+        _ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]),
+        _ index: Int,
+        _ round: inout Round
+    ) {
+        let (sequence, numbers) = (shared.sequence, shared.numbers)
+        var reader = shared.cell.makeReader()
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            let key = sequence.key(at: position)
+            guard let leaf = reader.withSnapshot({ $0.leafIndex(of: key) }) else { fatalError("a key is missing") }
+            return numbers[leaf]
+        }
+        round.batches(step)
     }
 }
 
-private struct DictionaryReader: Worker {
-    private let sequence: KeySequence
-    private let numbers: [String: UInt64]
-    private var position = 0
-
-    init(_ shared: (sequence: KeySequence, numbers: [String: UInt64]), _ index: Int) {
-        (sequence, numbers) = shared
-    }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        position &+= 1
-        guard let number = numbers[sequence.key(at: position)] else { fatalError("a key is missing") }
-        return number
+private enum DictionaryReading: Work {
+    static func run(_ shared: (sequence: KeySequence, numbers: [String: UInt64]), _ index: Int, _ round: inout Round) {
+        let (sequence, numbers) = shared
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            guard let number = numbers[sequence.key(at: position)] else { fatalError("a key is missing") }
+            return number
+        }
+        round.batches(step)
     }
 }
 
@@ -160,42 +153,42 @@ enum KeyLookup {
         Subject("snapshot") { options in
             let sequence = KeySequence(options.keys)
             let cell = SnapshotCell("bench.keys", sequence.snapshot)
-            return measure(ValueReader.self, (sequence, cell), options, .batches).report
+            return measure(ValueReading.self, (sequence, cell), options).report
         },
         Subject("snapshot-leaf") { options in
             let sequence = KeySequence(options.keys)
             let snapshot = sequence.snapshot
             let numbers = sequence.numbers(in: snapshot)
             let cell = SnapshotCell("bench.keys", snapshot)
-            return measure(LeafReader.self, (sequence, cell, numbers), options, .batches).report
+            return measure(LeafReading.self, (sequence, cell, numbers), options).report
         },
         Subject("dictionary") { options in
             let sequence = KeySequence(options.keys)
             let pairs = sequence.keys.enumerated().map { ($0.element, UInt64($0.offset)) }
             let numbers = Dictionary(uniqueKeysWithValues: pairs)
-            return measure(DictionaryReader.self, (sequence, numbers), options, .batches).report
+            return measure(DictionaryReading.self, (sequence, numbers), options).report
         },
     ]
 }
 
 // MARK: Look-up in a map that changes
 
-private struct MapReader: Worker {
-    private let sequence: KeySequence
-    private let map: ConcurrentMap<String, UInt64>
-    private var position: Int
-
-    init(_ shared: (sequence: KeySequence, map: ConcurrentMap<String, UInt64>), _ index: Int) {
-        (sequence, map) = shared
+private enum MapReading: Work {
+    static func run(
+        _ shared: (sequence: KeySequence, map: ConcurrentMap<String, UInt64>),
+        _ index: Int,
+        _ round: inout Round
+    ) {
+        let (sequence, map) = shared
         // Threads that go through the same order in step would always meet.
-        position = index * 1_009
-    }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        position &+= 1
-        guard let number = map.value(for: sequence.key(at: position)) else { fatalError("a key is missing") }
-        return number
+        var position = index * 1_009
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            guard let number = map.value(for: sequence.key(at: position)) else { fatalError("a key is missing") }
+            return number
+        }
+        round.singles(step)
     }
 }
 
@@ -209,30 +202,29 @@ enum MapLookup {
             let writer = Helper(options) { number in
                 _ = try? map.updateValue(number, for: sequence.key(at: Int(truncatingIfNeeded: number)))
             }
-            let helpers = [writer].compactMap { $0 }
-            return measure(MapReader.self, (sequence, map), options, .singles, helpers: helpers).report
+            return measure(MapReading.self, (sequence, map), options, helpers: [writer]).report
         }
     ]
 }
 
 // MARK: A hit of the three-stage read
 
-private struct HitReader: Worker, ~Copyable {
-    private let sequence: KeySequence
-    private var reader: ThreeStageReader<String, UInt64>
-    private var position: Int
-
-    init(_ shared: (sequence: KeySequence, cache: ThreeStageRead<String, UInt64>), _ index: Int) {
-        sequence = shared.sequence
-        reader = shared.cache.makeReader()
-        position = index * 1_009
-    }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        position &+= 1
-        guard let number = reader.cached(sequence.key(at: position)) else { fatalError("a key is missing") }
-        return number
+private enum HitReading: Work {
+    static func run(
+        _ shared: (sequence: KeySequence, cache: ThreeStageRead<String, UInt64>),
+        _ index: Int,
+        _ round: inout Round
+    ) {
+        let sequence = shared.sequence
+        var reader = shared.cache.makeReader()
+        var position = index * 1_009
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            guard let number = reader.cached(sequence.key(at: position)) else { fatalError("a key is missing") }
+            return number
+        }
+        round.singles(step)
     }
 }
 
@@ -249,7 +241,7 @@ enum ThreeStages {
                 isFilled.raise()
             }
             _ = isFilled.wait(until: nil)
-            return measure(HitReader.self, (sequence, cache), options, .singles).report
+            return measure(HitReading.self, (sequence, cache), options).report
         }
     ]
 }

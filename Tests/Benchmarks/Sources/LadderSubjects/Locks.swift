@@ -19,15 +19,14 @@ private final class LadderMutex: Sendable {
     let counters = LockLadder.Mutex("bench.mutex", Counters())
 }
 
-private struct LadderLocker: Worker {
-    private let mutex: LadderMutex
-
-    init(_ mutex: LadderMutex, _ index: Int) { self.mutex = mutex }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        mutex.counters.withLock { $0.count() }
-        return 1
+private enum LadderLocking: Work {
+    static func run(_ mutex: LadderMutex, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            mutex.counters.withLock { $0.count() }
+            return 1
+        }
+        round.singles(step)
     }
 }
 
@@ -35,15 +34,14 @@ private final class StandardMutex: Sendable {
     let counters = Synchronization.Mutex(Counters())
 }
 
-private struct StandardLocker: Worker {
-    private let mutex: StandardMutex
-
-    init(_ mutex: StandardMutex, _ index: Int) { self.mutex = mutex }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        mutex.counters.withLock { $0.count() }
-        return 1
+private enum StandardLocking: Work {
+    static func run(_ mutex: StandardMutex, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            mutex.counters.withLock { $0.count() }
+            return 1
+        }
+        round.singles(step)
     }
 }
 
@@ -51,13 +49,13 @@ enum MutualExclusion {
     static let subjects = [
         Subject("ladder") { options in
             let mutex = LadderMutex()
-            var report = measure(LadderLocker.self, mutex, options, .singles).report
+            var report = measure(LadderLocking.self, mutex, options).report
             report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
             return report
         },
         Subject("swift-synchronization") { options in
             let mutex = StandardMutex()
-            var report = measure(StandardLocker.self, mutex, options, .singles).report
+            var report = measure(StandardLocking.self, mutex, options).report
             report.checksum &+= mutex.counters.withLock { $0.first ^ $0.second }
             return report
         },
@@ -87,33 +85,43 @@ private struct Pair {
 }
 
 /// A reader with a slot of its own.
-private struct HandleReadLocker: Worker, ~Copyable {
-    private var reader: RWReader<Pair>
-
-    init(_ lock: RWLock<Pair>, _ index: Int) { reader = lock.makeReader() }
-
-    @inline(__always)
-    mutating func step() -> UInt64 { reader.withReadLock { $0 }.folded }
+private enum HandleReadLocking: Work {
+    static func run(_ lock: RWLock<Pair>, _ index: Int, _ round: inout Round) {
+        var reader = lock.makeReader()
+        @inline(__always)
+        func step() -> UInt64 {
+            reader.withReadLock { $0 }.folded
+        }
+        if round.options.writer == .none || round.options.count != nil {
+            round.batches(step)
+        } else {
+            round.batchesAndSingles(step)
+        }
+    }
 }
 
-private struct ImplicitReadLocker: Worker {
-    private let lock: RWLock<Pair>
-
-    init(_ lock: RWLock<Pair>, _ index: Int) { self.lock = lock }
-
-    @inline(__always)
-    func step() -> UInt64 { lock.withReadLock { $0 }.folded }
+private enum ImplicitReadLocking: Work {
+    static func run(_ lock: RWLock<Pair>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            lock.withReadLock { $0 }.folded
+        }
+        if round.options.writer == .none || round.options.count != nil {
+            round.batches(step)
+        } else {
+            round.batchesAndSingles(step)
+        }
+    }
 }
 
-private struct WriteLocker: Worker {
-    private let lock: RWLock<Pair>
-
-    init(_ lock: RWLock<Pair>, _ index: Int) { self.lock = lock }
-
-    @inline(__always)
-    func step() -> UInt64 {
-        lock.withWriteLock { $0.change() }
-        return 1
+private enum WriteLocking: Work {
+    static func run(_ lock: RWLock<Pair>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            lock.withWriteLock { $0.change() }
+            return 1
+        }
+        round.singles(step)
     }
 }
 
@@ -127,13 +135,13 @@ extension Options {
     }
 }
 
-enum ReadLocking {
+enum ReadLocks {
     static let subjects = [
-        Subject("ladder") { options in read(HandleReadLocker.self, options) },
-        Subject("ladder-implicit") { options in read(ImplicitReadLocker.self, options) },
+        Subject("ladder") { options in read(HandleReadLocking.self, options) },
+        Subject("ladder-implicit") { options in read(ImplicitReadLocking.self, options) },
     ]
 
-    private static func read<W: Worker & ~Copyable>(
+    private static func read<W: Work>(
         _ type: W.Type,
         _ options: Options
     ) -> Report where W.Shared == RWLock<Pair> {
@@ -150,8 +158,8 @@ enum ReadLocking {
             waits.value.record(nanoseconds: begun - asked)
             writes.value = number
         }
-        guard let writer else { return measure(type, lock, options, .batches).report }
-        var (report, tallies) = measure(type, lock, options, .batchesAndSingles, helpers: [writer])
+        guard let writer else { return measure(type, lock, options).report }
+        var (report, tallies) = measure(type, lock, options, helpers: [writer])
         var singles = Histogram()
         for tally in tallies { singles.add(tally.singles) }
         report.extra = [
@@ -164,12 +172,12 @@ enum ReadLocking {
     }
 }
 
-enum WriteLocking {
+enum WriteLocks {
     static let subjects = [
         Subject("ladder") { options in
             let lock = RWLock("bench.rwlock", preference: options.rwPreference, Pair())
             let idle = (0..<options.readers).map { _ in IdleReader(lock) }
-            var report = measure(WriteLocker.self, lock, options, .singles, threads: 1).report
+            var report = measure(WriteLocking.self, lock, options, threads: 1).report
             report.extra = [("idle_readers", "\(idle.count)")]
             report.checksum &+= lock.withReadLock { $0 }.folded
             return report

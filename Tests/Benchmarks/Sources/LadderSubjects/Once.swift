@@ -1,12 +1,13 @@
 import LockLadder
 
-private struct OnceReader: Worker {
-    private let once: Once<UInt64>
-
-    init(_ once: Once<UInt64>, _ index: Int) { self.once = once }
-
-    @inline(__always)
-    func step() -> UInt64 { once.value { 42 } }
+private enum Asking: Work {
+    static func run(_ once: Once<UInt64>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            once.value { 42 }
+        }
+        round.batches(step)
+    }
 }
 
 enum OnceReading {
@@ -14,7 +15,7 @@ enum OnceReading {
         Subject("ladder") { options in
             let once = Once<UInt64>("bench.once")
             _ = once.value { 42 }
-            return measure(OnceReader.self, once, options, .batches).report
+            return measure(Asking.self, once, options).report
         }
     ]
 }

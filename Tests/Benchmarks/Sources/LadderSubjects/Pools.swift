@@ -12,34 +12,33 @@ private func use(_ bytes: UnsafeMutableRawBufferPointer, _ mark: UInt8) -> UInt6
 
 private let size = 65_536
 
-private struct Borrower: Worker {
-    private let pool: BufferPool
-    private var mark: UInt8 = 0
-
-    init(_ pool: BufferPool, _ index: Int) { self.pool = pool }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        mark &+= 1
-        guard var buffer = try? pool.borrow(atLeast: size) else { fatalError("the pool has no buffer") }
-        guard let bytes = try? buffer.resize(atLeast: size) else { fatalError("the buffer has no room") }
-        let sum = use(bytes, mark)
-        buffer.giveBack()
-        return sum
+private enum Borrowing: Work {
+    static func run(_ pool: BufferPool, _ index: Int, _ round: inout Round) {
+        var mark: UInt8 = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            mark &+= 1
+            guard var buffer = try? pool.borrow(atLeast: size) else { fatalError("the pool has no buffer") }
+            guard let bytes = try? buffer.resize(atLeast: size) else { fatalError("the buffer has no room") }
+            let sum = use(bytes, mark)
+            buffer.giveBack()
+            return sum
+        }
+        round.singles(step)
     }
 }
 
-private struct Allocator: Worker {
-    private var mark: UInt8 = 0
-
-    init(_ nothing: Void, _ index: Int) {}
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        mark &+= 1
-        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
-        defer { bytes.deallocate() }
-        return use(bytes, mark)
+private enum Allocating: Work {
+    static func run(_ nothing: Void, _ index: Int, _ round: inout Round) {
+        var mark: UInt8 = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            mark &+= 1
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
+            defer { bytes.deallocate() }
+            return use(bytes, mark)
+        }
+        round.singles(step)
     }
 }
 
@@ -48,12 +47,12 @@ enum Pooling {
         Subject("ladder") { options throws(UsageError) in
             switch try options.layout(among: .pooled, .plain) {
             case .plain:
-                var report = measure(Allocator.self, (), options, .singles).report
+                var report = measure(Allocating.self, (), options).report
                 report.extra = extra(allocations: report.operations)
                 return report
             default:
                 let pool = BufferPool(name: "bench.pool", maxBuffers: 128, maxBytesKept: 64 * size)
-                var report = measure(Borrower.self, pool, options, .singles).report
+                var report = measure(Borrowing.self, pool, options).report
                 report.extra = extra(allocations: pool.statistics.allocated)
                 return report
             }

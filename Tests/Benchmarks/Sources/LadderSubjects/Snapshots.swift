@@ -26,55 +26,60 @@ final class Payload: PayloadObject, AtomicReference {
 // MARK: The ladder
 
 /// A reader of its own.
-private struct HandleReader<Object: PayloadObject>: Worker, ~Copyable {
-    private var reader: SnapshotReader<Object>
-
-    init(_ cell: SnapshotCell<Object>, _ index: Int) { reader = cell.makeReader() }
-
-    @inline(__always)
-    mutating func step() -> UInt64 { reader.withSnapshot { $0.folded } }
+private enum HandleReading<Object: PayloadObject>: Work {
+    static func run(_ cell: SnapshotCell<Object>, _ index: Int, _ round: inout Round) {
+        var reader = cell.makeReader()
+        @inline(__always)
+        func step() -> UInt64 {
+            reader.withSnapshot { $0.folded }
+        }
+        round.batches(step)
+    }
 }
 
 /// What an event loop has.
-private struct LoopHandler: Worker {
-    private let reader: LoopReader<Payload>
-
-    init(_ cell: SnapshotCell<Payload>, _ index: Int) { reader = LoopReader(cell) }
-
-    @inline(__always)
-    func step() -> UInt64 { reader.withSnapshot { $0.folded } }
+private enum LoopReading: Work {
+    static func run(_ cell: SnapshotCell<Payload>, _ index: Int, _ round: inout Round) {
+        let reader = LoopReader(cell)
+        @inline(__always)
+        func step() -> UInt64 {
+            reader.withSnapshot { $0.folded }
+        }
+        round.batches(step)
+    }
 }
 
 /// No handle: the thread's own reader.
-private struct ImplicitReader: Worker {
-    private let cell: SnapshotCell<Payload>
-
-    init(_ cell: SnapshotCell<Payload>, _ index: Int) { self.cell = cell }
-
-    @inline(__always)
-    func step() -> UInt64 { cell.withSnapshot { $0.folded } }
+private enum ImplicitReading: Work {
+    static func run(_ cell: SnapshotCell<Payload>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            cell.withSnapshot { $0.folded }
+        }
+        round.batches(step)
+    }
 }
 
-private struct StrongReader: Worker {
-    private let cell: SnapshotCell<Payload>
-
-    init(_ cell: SnapshotCell<Payload>, _ index: Int) { self.cell = cell }
-
-    @inline(__always)
-    func step() -> UInt64 { cell.strongCopy().folded }
+private enum StrongReading: Work {
+    static func run(_ cell: SnapshotCell<Payload>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            cell.strongCopy().folded
+        }
+        round.batches(step)
+    }
 }
 
-private struct CellPublisher<Object: PayloadObject>: Worker {
-    private let cell: SnapshotCell<Object>
-    private var version: UInt64 = 0
-
-    init(_ cell: SnapshotCell<Object>, _ index: Int) { self.cell = cell }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        version += 1
-        cell.publish(Object(version))
-        return version
+private enum CellPublishing<Object: PayloadObject>: Work {
+    static func run(_ cell: SnapshotCell<Object>, _ index: Int, _ round: inout Round) {
+        var version: UInt64 = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            version += 1
+            cell.publish(Object(version))
+            return version
+        }
+        round.singles(step)
     }
 }
 
@@ -85,36 +90,37 @@ private final class Guarded: Sendable {
     let current = Synchronization.Mutex(Payload(0))
 }
 
-private struct GuardedReader: Worker {
-    private let guarded: Guarded
-
-    init(_ guarded: Guarded, _ index: Int) { self.guarded = guarded }
-
-    @inline(__always)
-    func step() -> UInt64 { guarded.current.withLock { $0 }.folded }
+private enum GuardedReading: Work {
+    static func run(_ guarded: Guarded, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            guarded.current.withLock { $0 }.folded
+        }
+        round.batches(step)
+    }
 }
 
 /// A strong reference of swift-atomics.
-private struct AtomicReader: Worker {
-    private let current: ManagedAtomic<Payload>
-
-    init(_ current: ManagedAtomic<Payload>, _ index: Int) { self.current = current }
-
-    @inline(__always)
-    func step() -> UInt64 { current.load(ordering: .acquiring).folded }
+private enum AtomicReading: Work {
+    static func run(_ current: ManagedAtomic<Payload>, _ index: Int, _ round: inout Round) {
+        @inline(__always)
+        func step() -> UInt64 {
+            current.load(ordering: .acquiring).folded
+        }
+        round.batches(step)
+    }
 }
 
-private struct AtomicPublisher: Worker {
-    private let current: ManagedAtomic<Payload>
-    private var version: UInt64 = 0
-
-    init(_ current: ManagedAtomic<Payload>, _ index: Int) { self.current = current }
-
-    @inline(__always)
-    mutating func step() -> UInt64 {
-        version += 1
-        current.store(Payload(version), ordering: .releasing)
-        return version
+private enum AtomicPublishing: Work {
+    static func run(_ current: ManagedAtomic<Payload>, _ index: Int, _ round: inout Round) {
+        var version: UInt64 = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            version += 1
+            current.store(Payload(version), ordering: .releasing)
+            return version
+        }
+        round.singles(step)
     }
 }
 
@@ -122,13 +128,13 @@ private struct AtomicPublisher: Worker {
 
 enum SnapshotReading {
     static let subjects = [
-        Subject("handle") { options in measureCell(HandleReader<Payload>.self, options) },
-        Subject("loop") { options in measureCell(LoopHandler.self, options) },
-        Subject("implicit") { options in measureCell(ImplicitReader.self, options) },
-        Subject("strong") { options in measureCell(StrongReader.self, options) },
+        Subject("handle") { options in measureCell(HandleReading<Payload>.self, options) },
+        Subject("loop") { options in measureCell(LoopReading.self, options) },
+        Subject("implicit") { options in measureCell(ImplicitReading.self, options) },
+        Subject("strong") { options in measureCell(StrongReading.self, options) },
         Subject("swift-mutex-copy") { options in
             let guarded = Guarded()
-            return measure(GuardedReader.self, guarded, options) { version in
+            return measureReading(GuardedReading.self, guarded, options) { version in
                 let payload = Payload(version)
                 // What was there is released outside the lock.
                 _ = guarded.current.withLock { current in
@@ -139,28 +145,28 @@ enum SnapshotReading {
         },
         Subject("swift-atomics-strong") { options in
             let current = ManagedAtomic(Payload(0))
-            return measure(AtomicReader.self, current, options) { version in
+            return measureReading(AtomicReading.self, current, options) { version in
                 current.store(Payload(version), ordering: .releasing)
             }
         },
     ]
 
-    private static func measureCell<W: Worker & ~Copyable>(
+    private static func measureCell<W: Work>(
         _ type: W.Type,
         _ options: Options
     ) -> Report where W.Shared == SnapshotCell<Payload> {
         let cell = SnapshotCell("bench.snapshot", Payload(0))
-        return measure(type, cell, options) { version in cell.publish(Payload(version)) }
+        return measureReading(type, cell, options) { version in cell.publish(Payload(version)) }
     }
 
-    private static func measure<W: Worker & ~Copyable>(
+    private static func measureReading<W: Work>(
         _ type: W.Type,
         _ shared: W.Shared,
         _ options: Options,
         _ write: @escaping @Sendable (UInt64) -> Void
     ) -> Report {
         let writer = Helper(options, writing: write)
-        return ladder_subjects.measure(type, shared, options, .batches, helpers: [writer].compactMap { $0 }).report
+        return measure(type, shared, options, helpers: [writer]).report
     }
 }
 
@@ -174,23 +180,23 @@ enum SnapshotPublishing {
         },
         Subject("swift-atomics-strong") { options in
             let current = ManagedAtomic(Payload(0))
-            return publish(AtomicReader.self, AtomicPublisher.self, current, options)
+            return publish(AtomicReading.self, AtomicPublishing.self, current, options)
         },
     ]
 
     private static func publishToCell<Object: PayloadObject>(_ type: Object.Type, _ options: Options) -> Report {
         let cell = SnapshotCell("bench.snapshot", Object(0))
-        return publish(HandleReader<Object>.self, CellPublisher<Object>.self, cell, options)
+        return publish(HandleReading<Object>.self, CellPublishing<Object>.self, cell, options)
     }
 
-    private static func publish<R: Worker & ~Copyable, W: Worker>(
+    private static func publish<R: Work, W: Work>(
         _ reader: R.Type,
         _ writer: W.Type,
         _ shared: W.Shared,
         _ options: Options
     ) -> Report where R.Shared == W.Shared {
         let readers = (0..<options.threads).map { _ in Helper(repeating: reader, shared) }
-        var report = measure(writer, shared, options, .singles, threads: 1, helpers: readers).report
+        var report = measure(writer, shared, options, threads: 1, helpers: readers).report
         report.threads = options.threads
         return report
     }
