@@ -1,11 +1,10 @@
 import LockLadder
 
-private let key = "service.00000001.settings.ab"
-
 // MARK: Threads
 
 private enum ThreadCalling: Work {
     static func run(_ group: ThreadSingleFlight<String, UInt64>, _ index: Int, _ round: inout Round) {
+        let key = KeySequence.key(0)
         @inline(__always)
         func step() -> UInt64 {
             guard let value = try? group.value(for: key) else { fatalError("a flight failed") }
@@ -21,6 +20,7 @@ private typealias Group = SingleFlight<String, UInt64>
 
 private enum CallbackCalling: Work {
     static func run(_ group: Group, _ index: Int, _ round: inout Round) {
+        let key = KeySequence.key(0)
         let answer = Box<UInt64>(0)
         @inline(__always)
         func step() -> UInt64 {
@@ -42,6 +42,7 @@ private func measureTask(_ options: Options, _ group: AsyncSingleFlight<String, 
     let isOver = WakeSignal()
     if options.count != nil { phase.end() }
     Task.detached {
+        let key = KeySequence.key(0)
         @inline(__always)
         func step() async -> UInt64 {
             do { return try await group.value(for: key) } catch { fatalError("a flight failed: \(error)") }

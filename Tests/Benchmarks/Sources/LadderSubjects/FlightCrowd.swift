@@ -1,48 +1,18 @@
 import LockLadder
-import Synchronization
 
-/// One release of all callers, on a key of its own.
-private final class Release: Sendable {
-    let key: String
-    /// When the last of the callers had come, and all were let go.
-    private let released = Atomic<UInt64>(0)
-    private let workTook = Atomic<UInt64>(0)
+// A flight's value is how long its work took. All callers are let go together, on a key of their own each time.
 
-    init(_ number: Int) { key = "release.\(number)" }
-
-    // Relaxed, all: ordered by the barrier and by the flight.
-    func arrive() { released.max(now(), ordering: .relaxed) }
-
-    func workEnded(begunAt began: UInt64) { workTook.store(now() - began, ordering: .relaxed) }
-
-    /// How much longer than the work itself this caller had to wait. To be called when it has its answer.
-    ///
-    /// - Parameter planted: by how many percent it is to be made longer.
-    func latency(planted: Int) -> UInt64 {
-        let beyond = released.load(ordering: .relaxed) + workTook.load(ordering: .relaxed)
-        var latency = now() - min(beyond, now())
-        if planted > 0 {
-            let goal = latency * UInt64(100 + planted) / 100
-            repeat { latency = now() - min(beyond, now()) } while latency < goal
-        }
-        return latency
-    }
-}
-
-/// All of them, by the keys of their flights.
-private final class Releases: Sendable {
-    let all: [Release]
-    private let byKey: [String: Release]
-
-    init(_ count: Int) {
-        all = (0..<count).map(Release.init)
-        byKey = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
-    }
-
-    subscript(_ key: String) -> Release {
-        guard let release = byKey[key] else { fatalError("no such release") }
-        return release
-    }
+/// How much longer than the work itself a call took. To be called when it has its answer.
+///
+/// - Parameter planted: by how many percent it is to be made longer.
+private func beyond(_ work: UInt64, since began: UInt64, planted: Int) -> UInt64 {
+    // Who came late had less to wait for than the work.
+    func beyond() -> UInt64 { max(now() - began, work) - work }
+    var latency = beyond()
+    guard planted > 0 else { return latency }
+    let goal = latency * UInt64(100 + planted) / 100
+    repeat { latency = beyond() } while latency < goal
+    return latency
 }
 
 private let workNanoseconds: UInt64 = 1_000_000
@@ -73,22 +43,21 @@ private func checked(_ options: Options) throws(UsageError) {
 
 private func measureThreads(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let releases = Releases(options.rounds)
-    let group = ThreadSingleFlight<String, UInt64>("bench.flight") { key, _ in
+    let keys = (0..<options.rounds).map(KeySequence.key)
+    let group = ThreadSingleFlight<String, UInt64>("bench.flight") { _, _ in
         let began = now()
         sleep(nanoseconds: workNanoseconds)
-        releases[key].workEnded(begunAt: began)
-        return 42
+        return now() - began
     }
     let barrier = Barrier(options.callers)
     let results = (0..<options.callers).map { _ in Box([UInt64]()) }
     let threads = results.map { result in
         JoinableThread {
-            for release in releases.all {
-                release.arrive()
+            for key in keys {
                 barrier.wait()
-                guard (try? group.value(for: release.key)) != nil else { fatalError("a flight failed") }
-                result.value.append(release.latency(planted: options.planted))
+                let began = now()
+                guard let work = try? group.value(for: key) else { fatalError("a flight failed") }
+                result.value.append(beyond(work, since: began, planted: options.planted))
             }
         }
     }
@@ -120,12 +89,11 @@ private final class TaskBarrier: Sendable {
 
 private func measureTasks(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let releases = Releases(options.rounds)
-    let group = AsyncSingleFlight<String, UInt64>("bench.flight") { key in
+    let keys = (0..<options.rounds).map(KeySequence.key)
+    let group = AsyncSingleFlight<String, UInt64>("bench.flight") { _ in
         let began = now()
         try await Task.sleep(nanoseconds: workNanoseconds)
-        releases[key].workEnded(begunAt: began)
-        return 42
+        return now() - began
     }
     let barrier = TaskBarrier(options.callers)
     let result = Box([[UInt64]]())
@@ -135,13 +103,11 @@ private func measureTasks(_ options: Options) throws(UsageError) -> Report {
             for _ in 0..<options.callers {
                 callers.addTask {
                     var latencies: [UInt64] = []
-                    for release in releases.all {
-                        release.arrive()
+                    for key in keys {
                         await barrier.wait()
-                        do { _ = try await group.value(for: release.key) } catch {
-                            fatalError("a flight failed: \(error)")
-                        }
-                        latencies.append(release.latency(planted: options.planted))
+                        let began = now()
+                        guard let work = try? await group.value(for: key) else { fatalError("a flight failed") }
+                        latencies.append(beyond(work, since: began, planted: options.planted))
                     }
                     return latencies
                 }
@@ -178,7 +144,7 @@ private final class Labourer: Sendable {
 /// An event loop: one thread joins for all callers, another lands the flight.
 private func measureCallbacks(_ options: Options) throws(UsageError) -> Report {
     try checked(options)
-    let releases = Releases(options.rounds)
+    let keys = (0..<options.rounds).map(KeySequence.key)
     let labourer = Labourer()
     let group = SingleFlight<String, UInt64>(
         "bench.flight",
@@ -190,20 +156,19 @@ private func measureCallbacks(_ options: Options) throws(UsageError) -> Report {
         while let flight = labourer.next() {
             let began = now()
             sleep(nanoseconds: workNanoseconds)
-            releases[flight.key].workEnded(begunAt: began)
-            group.land(flight, with: 42)
+            group.land(flight, with: now() - began)
         }
     }
     // All are answered on the thread that lands.
     let latencies = (0..<options.callers).map { _ in Box([UInt64]()) }
     let isOver = WakeSignal()
-    for (number, release) in releases.all.enumerated() {
+    for (number, key) in keys.enumerated() {
         let wanted = (number + 1) * options.callers
         let count = Box(number * options.callers)
-        release.arrive()
         for caller in latencies {
-            let joined = try? group.join(release.key, .shared) { _ in
-                caller.value.append(release.latency(planted: options.planted))
+            let began = now()
+            let joined = try? group.join(key, .shared) { work in
+                caller.value.append(beyond(work, since: began, planted: options.planted))
                 count.value += 1
                 if count.value == wanted { isOver.raise() }
             }

@@ -37,11 +37,10 @@ final class KeySequence: @unchecked Sendable {
     @inline(__always)
     func key(at position: Int) -> String { keys[Int(order[position & mask])] }
 
-    /// 28 bytes: `service.00000042.settings.zq`.
-    private static func key(_ number: Int) -> String {
+    /// 28 bytes: `service.00000042.settings.xx`.
+    static func key(_ number: Int) -> String {
         let digits = String(number)
-        let letters = [number / 26 % 26, number % 26].map { Character(Unicode.Scalar(UInt8(ascii: "a") + UInt8($0))) }
-        return "service." + String(repeating: "0", count: 8 - digits.count) + digits + ".settings." + String(letters)
+        return "service." + String(repeating: "0", count: 8 - digits.count) + digits + ".settings.xx"
     }
 }
 
