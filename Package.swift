@@ -16,6 +16,8 @@ let package = Package(
     name: "config-agent",
     products: [
         .library(name: "LockLadder", targets: ["LockLadder"]),
+        // The look-up of keys, for programs that need nothing of the agent besides.
+        .library(name: "ConfigSnapshot", targets: ["ConfigSnapshot"]),
         .library(name: "ConfigAgent", targets: ["ConfigAgent"]),
         .executable(name: "agentd", targets: ["agentd"]),
         .executable(name: "agentctl", targets: ["agentctl"]),

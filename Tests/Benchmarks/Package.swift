@@ -1,15 +1,44 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Without the trait the locks only lock: what their accounting costs is measured by building both ways.
+let traits: Set<Package.Dependency.Trait> = Context.environment["LADDER_ACCOUNTING"] == "off" ? [] : [.defaults]
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
 // A package of its own, so that nothing that measures is built with, or shipped in, what is measured.
 let package = Package(
     name: "benchmarks",
+    dependencies: [
+        .package(name: "config-agent", path: "../..", traits: traits),
+        // An anchor of the ladder's benchmark.
+        .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
+    ],
     targets: [
         .systemLibrary(name: "CEpoll"),
         .executableTarget(
             name: "AgentBench",
             dependencies: ["CEpoll"],
             swiftSettings: [.treatAllWarnings(as: .error)]
+        ),
+        .systemLibrary(name: "CAffinity", path: "Sources/LadderSubjects/CAffinity"),
+        // Measures one rung of the ladder, or a Swift anchor, once.
+        .executableTarget(
+            name: "ladder-subjects",
+            dependencies: [
+                "CAffinity",
+                .product(name: "LockLadder", package: "config-agent"),
+                .product(name: "ConfigSnapshot", package: "config-agent"),
+                .product(name: "Atomics", package: "swift-atomics"),
+            ],
+            path: "Sources/LadderSubjects",
+            exclude: ["CAffinity"],
+            swiftSettings: strict
         ),
     ],
     swiftLanguageModes: [.v6]
