@@ -76,7 +76,7 @@ static void print_histogram(FILE *out, const struct histogram *histogram) {
 /* ---- threads ---- */
 
 void worker_ready(struct worker *worker) {
-    worker->until_sample = 1 + worker->index % 61;
+    worker->until_sample = 1;
     pthread_barrier_wait(&ready);
     worker->start = now_ns();
 }
@@ -91,6 +91,7 @@ bool worker_phase(struct worker *worker, int seen) {
         return false;
     }
     worker->start = now;
+    worker->until_sample = 1;
     worker->ops = 0;
     memset(&worker->samples, 0, sizeof worker->samples);
     memset(&worker->singles, 0, sizeof worker->singles);

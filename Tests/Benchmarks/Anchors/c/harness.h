@@ -94,10 +94,12 @@ static inline void work_outside(uint64_t *x, unsigned units) {
     *x = value;
 }
 
-/* Cheap operations: a sample is the mean of one batch in 61. AFTER runs once per batch. */
-#define MEASURE_CHEAP(worker, AFTER, ...)                                                                 \
+#define SELDOM 61
+
+/* Cheap operations: a sample is the mean of one batch in EVERY. AFTER runs once per batch. */
+#define MEASURE_CHEAP(worker, EVERY, AFTER, ...)                                                          \
     for (worker_ready(worker); worker_goes_on(worker);) {                                                 \
-        uint64_t begun_ = sample_begin(worker, 61);                                                       \
+        uint64_t begun_ = sample_begin(worker, EVERY);                                                    \
         for (int i_ = 0; i_ < BATCH; i_++) { __VA_ARGS__; }                                               \
         if (begun_) histogram_add(&(worker)->samples, (now_ns() - begun_) * 1000 / BATCH);                \
         (worker)->ops += BATCH;                                                                           \

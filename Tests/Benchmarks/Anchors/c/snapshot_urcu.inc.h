@@ -37,7 +37,7 @@ static void tear_down(void) {
 static void reads(struct worker *worker) {
     uint64_t sum = 0;
     rcu_register_thread();
-    MEASURE_CHEAP(worker, AFTER_BATCH, {
+    MEASURE_CHEAP(worker, SELDOM, AFTER_BATCH, {
         rcu_read_lock();
         struct payload *payload = rcu_dereference(current);
         sum += payload->a ^ payload->b;

@@ -70,7 +70,7 @@ std::string Histogram::json() const {
 }
 
 void Worker::begin() {
-    until_sample = 1 + index % 61;
+    until_sample = 1;
     ready->arrive_and_wait();
     started = Clock::now();
 }
@@ -85,6 +85,7 @@ bool Worker::enter(Phase seen) {
         return false;
     }
     started = now;
+    until_sample = 1;
     ops = 0;
     samples = {};
     singles = {};

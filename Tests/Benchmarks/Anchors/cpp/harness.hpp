@@ -67,15 +67,15 @@ public:
     // Cheap operations, each giving something for the checksum: a sample is the mean of one batch in 61.
     template <typename Operation>
     void cheap(Operation operation) {
-        cheap(operation, [] {});
+        cheap(operation, 61, [] {});
     }
 
-    // The same; `after` runs once per batch.
+    // The same with one batch in `every`; `after` runs once per batch.
     template <typename Operation, typename After>
-    void cheap(Operation operation, After after) {
+    void cheap(Operation operation, unsigned every, After after) {
         std::uint64_t folded = 0;
         for (begin(); goes_on();) {
-            const bool timed = is_sample(61);
+            const bool timed = is_sample(every);
             const auto begun = timed ? Clock::now() : Clock::time_point();
             for (int i = 0; i < batch; i++) folded += operation();
             if (timed) samples.add(Clock::now() - begun, batch);

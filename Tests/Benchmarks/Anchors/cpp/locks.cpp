@@ -41,9 +41,9 @@ void rw_read(Plan plan) {
         return a ^ b;
     };
     const auto reads = [&](Worker& worker) {
+        if (plan.writer == Writer::none) return worker.cheap(read_once);
         // Beside a writer one read in 65 is timed alone: a batch's mean would hide who waited.
-        worker.cheap(read_once, [&] {
-            if (plan.writer == Writer::none) return;
+        worker.cheap(read_once, 1, [&] {
             for (int i = 0; i < batch / 64; i++) {
                 const auto begun = Clock::now();
                 worker.sum += read_once();

@@ -64,11 +64,16 @@ type worker struct {
 }
 
 // cheap measures cheap operations. operations does so many and gives something for the checksum; a sample is the mean
-// of one batch in 61. after, if any, runs once per batch.
-func (w *worker) cheap(operations func(n int) uint64, after func()) {
+// of one batch in 61.
+func (w *worker) cheap(operations func(n int) uint64) {
+	w.cheapAnd(operations, 61, func() {})
+}
+
+// cheapAnd is the same with one batch in so many; after runs once per batch.
+func (w *worker) cheapAnd(operations func(n int) uint64, every int, after func()) {
 	w.begin()
 	for w.goesOn() {
-		if w.isSample(61) {
+		if w.isSample(every) {
 			t := now()
 			w.sum += operations(batch)
 			w.samples.add(now()-t, batch)
@@ -76,9 +81,7 @@ func (w *worker) cheap(operations func(n int) uint64, after func()) {
 			w.sum += operations(batch)
 		}
 		w.ops += batch
-		if after != nil {
-			after()
-		}
+		after()
 	}
 }
 
@@ -124,7 +127,7 @@ func (w *worker) idles() {
 }
 
 func (w *worker) begin() {
-	w.untilSample = 1 + w.index%61
+	w.untilSample = 1
 	w.ready.wait()
 	w.begun = now()
 }
@@ -153,6 +156,7 @@ func (w *worker) enter(seen uint32) bool {
 		return false
 	}
 	w.begun = t
+	w.untilSample = 1
 	w.ops = 0
 	w.samples = histogram{}
 	w.singles = histogram{}

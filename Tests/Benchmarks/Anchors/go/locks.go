@@ -87,11 +87,11 @@ func rwRead(p *plan) {
 	}
 	measure(p, func(w *worker) {
 		if p.writer == writerNone {
-			w.cheap(shared.read, nil)
+			w.cheap(shared.read)
 			return
 		}
 		// Beside a writer one read in 65 is timed alone: a batch's mean would hide who waited.
-		w.cheap(shared.read, func() {
+		w.cheapAnd(shared.read, 1, func() {
 			for range batch / 64 {
 				t := now()
 				w.sum += shared.read(1)

@@ -54,7 +54,7 @@ func key(p *plan) {
 				sum += table[l.names[l.order[next&(len(l.order)-1)]]]
 			}
 			return sum
-		}, nil)
+		})
 	}, nil, nil)
 }
 

@@ -101,6 +101,16 @@ func (p *plan) alone() *plan {
 	return p
 }
 
+// processors is a cpu each, as Go has it by itself. Only a slow writer needs more than that: Go would let it wait for busy
+// readers to have had their 10 ms each, and it would write 60 times a second.
+func (p *plan) processors() int {
+	cpus := len(allowedCPUs())
+	if p.writer == writerKHz {
+		return max(cpus, p.measured+p.others)
+	}
+	return cpus
+}
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "--list" {
 		for _, s := range subjects {
@@ -119,7 +129,7 @@ func main() {
 	if p.writer != writerNone {
 		p.others = 1
 	}
-	runtime.GOMAXPROCS(len(allowedCPUs()))
+	runtime.GOMAXPROCS(p.processors())
 	time.AfterFunc(30*time.Second, func() {
 		fmt.Fprintln(os.Stderr, "anchor-go: ran for more than 30 s")
 		os.Exit(1)

@@ -20,7 +20,7 @@ func counter(p *plan) {
 				atomic.AddUint64(mine, 1)
 			}
 			return 0
-		}, nil)
+		})
 		w.sum += atomic.LoadUint64(mine)
 	}, nil, nil)
 }
@@ -37,7 +37,7 @@ func once(p *plan) {
 				sum += value
 			}
 			return sum
-		}, nil)
+		})
 	}, nil, nil)
 }
 

@@ -33,7 +33,7 @@ func (s *snapshot) fold(n int) (sum uint64) {
 	return sum
 }
 
-func (s *snapshot) reads(w *worker) { w.cheap(s.fold, nil) }
+func (s *snapshot) reads(w *worker) { w.cheap(s.fold) }
 
 func snapshotRead(p *plan) {
 	s := newSnapshot()

@@ -63,7 +63,7 @@ impl<'a> Worker<'a> {
             elapsed: Duration::ZERO,
             started: Instant::now(),
             phase: WARM,
-            until_sample: 1 + index % 61,
+            until_sample: 1,
             writer,
             ready,
         }
@@ -71,15 +71,15 @@ impl<'a> Worker<'a> {
 
     /// Cheap operations, each giving something for the checksum: a sample is the mean of one batch in 61.
     pub fn cheap(&mut self, operation: impl FnMut() -> u64) {
-        self.cheap_and(operation, |_| ());
+        self.cheap_and(operation, 61, |_| ());
     }
 
-    /// The same; `after` runs once per batch.
-    pub fn cheap_and(&mut self, mut operation: impl FnMut() -> u64, mut after: impl FnMut(&mut Self)) {
+    /// The same with one batch in `every`; `after` runs once per batch.
+    pub fn cheap_and(&mut self, mut operation: impl FnMut() -> u64, every: u32, mut after: impl FnMut(&mut Self)) {
         let mut sum = 0u64;
         self.begin();
         while self.goes_on() {
-            let begun = self.sample_begin(61);
+            let begun = self.sample_begin(every);
             for _ in 0..BATCH {
                 sum = sum.wrapping_add(operation());
             }
@@ -162,6 +162,7 @@ impl<'a> Worker<'a> {
             return false;
         }
         self.started = now;
+        self.until_sample = 1;
         self.ops = 0;
         self.samples = Histogram::default();
         self.singles = Histogram::default();

@@ -104,7 +104,7 @@ fn reads_measured<L: Lock>(plan: Plan) {
     };
     let reads = |worker: &mut Worker| match plan.writer {
         Writer::None => worker.cheap(|| lock.read().checked()),
-        _ => worker.cheap_and(|| lock.read().checked(), |worker| timed_reads(worker, lock)),
+        _ => worker.cheap_and(|| lock.read().checked(), 1, |worker| timed_reads(worker, lock)),
     };
     measure_with(&plan, &reads, &|worker| worker.writes(|worker| write_timing_the_wait(worker, lock)), &extra);
 }
