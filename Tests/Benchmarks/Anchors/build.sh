@@ -67,7 +67,8 @@ if ! is_current go; then
     fi
     (
         cd "$here/go"
-        export GOENV=off GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$build/go-cache" GOTOOLCHAIN=local CGO_ENABLED=0
+        export GOENV=off GOTOOLCHAIN=local GO111MODULE=off CGO_ENABLED=0
+        export GOPATH=/usr/share/gocode GOCACHE="$build/go-cache"
         unset GOFLAGS GOROOT
         "$build/go-venv/bin/go" vet .
         "$build/go-venv/bin/go" build -o "$build/anchor-go" .

@@ -24,11 +24,12 @@ OPTIONAL = {"once OnceLock"}
 
 WRITERS = ["writer=none", "writer=1khz", "writer=flat"]
 VARIANTS = {
+    "once": ["", "writer=flat"],
     "snapshot-read": WRITERS,
     "rw-read": WRITERS,
     "map": WRITERS,
     "snapshot-publish": [""],
-    "mutex": ["work=0", "work=40"],
+    "mutex": ["work=0", "work=40", "writer=flat"],
     "rw-write": ["readers=0", "readers=3"],
     "counter": ["layout=adjacent", "layout=padded"],
     "pool": ["layout=pooled", "layout=plain"],

@@ -168,7 +168,8 @@ void parse(Plan& plan, std::string_view pair) {
 
 }  // namespace
 
-void measure(const Plan& plan, const Role& measured, const Role& other, const Extra& extra) {
+void measure(Plan plan, const Role& measured, const Role& other, const Extra& extra) {
+    if (!other) plan.others = 0;
     if (plan.measured == 0) usage("no thread to measure");
     std::vector<Worker> workers(plan.measured + plan.others);
     std::barrier barrier(static_cast<std::ptrdiff_t>(workers.size()) + 1);
@@ -203,7 +204,8 @@ std::string extra_writes(const Plan& plan, const std::vector<Worker>& workers) {
     const Worker& writer = workers[plan.measured];
     return ", \"extra\": {\"writes\": " + std::to_string(writer.ops) +
            ", \"write_wait_p50_ns\": " + text(writer.samples.percentile(.5)) +
-           ", \"write_wait_p99_ns\": " + text(writer.samples.percentile(.99)) + ", \"histogram\": " + merged.json() + "}";
+           ", \"write_wait_p99_ns\": " + text(writer.samples.percentile(.99)) +
+           ", \"histogram\": " + merged.json() + "}";
 }
 
 int main(int argc, char** argv) {

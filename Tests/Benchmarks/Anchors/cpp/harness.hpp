@@ -135,8 +135,8 @@ private:
 using Role = std::function<void(Worker&)>;
 using Extra = std::function<std::string(const std::vector<Worker>&)>;
 
-// Runs the roles as the plan says and prints the line.
-void measure(const Plan& plan, const Role& measured, const Role& other = {}, const Extra& extra = {});
+// Runs the roles as the plan says and prints the line. Without another role there are no other threads.
+void measure(Plan plan, const Role& measured, const Role& other = {}, const Extra& extra = {});
 
 // The extra fields of a reader-writer lock under a writer.
 std::string extra_writes(const Plan& plan, const std::vector<Worker>& workers);

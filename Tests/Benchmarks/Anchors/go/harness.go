@@ -221,11 +221,14 @@ func run(p *plan, measured, other role) []worker {
 	return workers
 }
 
-// measure runs both roles as the plan says and prints the line. extra, if any, gives the fields of the object of that
+// measure runs both roles as the plan says, other if there is one, and prints the line. extra, if any, gives the fields of the object of that
 // name.
 func measure(p *plan, measured, other role, extra func(workers []worker) string) {
 	if p.measured == 0 {
 		usage("no thread to measure")
+	}
+	if other == nil {
+		p.others = 0
 	}
 	workers := run(p, measured, other)
 	r := result{least: workers[0].ops}

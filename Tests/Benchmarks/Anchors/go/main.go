@@ -101,7 +101,7 @@ func (p *plan) alone() *plan {
 	return p
 }
 
-// processors is a cpu each, as Go has it by itself. Only a slow writer needs more than that: Go would let it wait for busy
+// processors is one for each cpu, as Go has it by itself. Only a slow writer needs more: Go would let it wait for busy
 // readers to have had their 10 ms each, and it would write 60 times a second.
 func (p *plan) processors() int {
 	cpus := len(allowedCPUs())

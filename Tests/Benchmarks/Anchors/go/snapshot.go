@@ -24,7 +24,7 @@ func newSnapshot() *snapshot {
 	return s
 }
 
-// fold reads so many times. It is a function of its own, as the compiler does not inline calls into copies of a closure.
+// fold reads so many times. It is a function of its own: the compiler does not inline calls into copies of a closure.
 func (s *snapshot) fold(n int) (sum uint64) {
 	for range n {
 		p := s.current.Load()

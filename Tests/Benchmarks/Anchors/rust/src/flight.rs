@@ -1,6 +1,6 @@
 //! Single-flight the plain way: whoever finds a flight under its key waits for that one's value.
 
-use crate::harness::{measure, Outcome};
+use crate::harness::{measure_alone, Outcome, Worker};
 use crate::map::name_of;
 use crate::plan::Plan;
 use crate::Subject;
@@ -46,12 +46,12 @@ impl<T: Clone> SingleFlight<T> {
 fn alone(plan: Plan) {
     let group = SingleFlight::new();
     let key = name_of(0);
-    let calls = |worker: &mut crate::harness::Worker| {
+    let calls = |worker: &mut Worker| {
         let mut sum = 0u64;
         worker.dear(|| sum = sum.wrapping_add(group.call(&key, || 7)), || ());
         worker.sum = sum;
     };
-    measure(&plan.alone(), &calls, &|_| ());
+    measure_alone(&plan.alone(), &calls);
 }
 
 /// All callers at once on one key, a new one each round. A sample is what a caller took beyond the work itself.

@@ -151,8 +151,8 @@ impl<'a> Worker<'a> {
         self.started = Instant::now();
     }
 
-    /// The clock is read when the thread itself sees the phase change. What was done in the warm-up is forgotten, unless
-    /// the thread was stuck beyond its end.
+    /// The clock is read when the thread itself sees the phase change. What was done in the warm-up is forgotten,
+    /// unless the thread was stuck beyond its end.
     #[cold]
     fn enter(&mut self, seen: u32) -> bool {
         let now = Instant::now();
@@ -203,6 +203,11 @@ fn run<'a>(plan: &Plan, measured: Role, other: Role, ready: &'a Barrier) -> Vec<
         PHASE.0.store(STOP, Ordering::Release);
         threads.into_iter().map(|thread| thread.join().expect("a thread panicked")).collect()
     })
+}
+
+/// Runs one role as the plan says and prints the line.
+pub fn measure_alone(plan: &Plan, measured: Role) {
+    measure(&Plan { others: 0, ..plan.clone() }, measured, &|_| ());
 }
 
 /// Runs both roles as the plan says and prints the line.

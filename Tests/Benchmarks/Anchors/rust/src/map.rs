@@ -1,6 +1,6 @@
 //! Looking keys up: in a plain map, and in maps that others write to.
 
-use crate::harness::{measure, step, Worker};
+use crate::harness::{measure, measure_alone, step, Worker};
 use crate::plan::Plan;
 use crate::Subject;
 use dashmap::DashMap;
@@ -49,14 +49,10 @@ impl Lookups {
 fn key(plan: Plan) {
     let lookups = Lookups::new(plan.keys);
     let map: HashMap<String, u64> = lookups.table();
-    measure(
-        &plan.alone(),
-        &|worker| {
-            let mut next = lookups.each(worker.index);
-            worker.cheap(|| map[next()]);
-        },
-        &|_| (),
-    );
+    measure_alone(&plan.alone(), &|worker| {
+        let mut next = lookups.each(worker.index);
+        worker.cheap(|| map[next()]);
+    });
 }
 
 fn map(plan: Plan, lookups: &Lookups, get: impl Fn(&str) -> u64 + Sync, put: impl Fn(String, u64) + Sync) {

@@ -1,6 +1,6 @@
 //! Two counters beside a lock.
 
-use crate::harness::{measure, work_outside, Aligned, Worker};
+use crate::harness::{measure_alone, work_outside, Aligned, Worker};
 use crate::plan::Plan;
 use crate::Subject;
 
@@ -19,10 +19,10 @@ fn locks(plan: &Plan, worker: &mut Worker, lock: impl FnMut()) {
 
 fn std_mutex(plan: Plan) {
     let shared = Aligned(std::sync::Mutex::new((0, 0)));
-    measure(&plan, &|worker| locks(&plan, worker, || count(&mut shared.0.lock().unwrap())), &|_| ());
+    measure_alone(&plan, &|worker| locks(&plan, worker, || count(&mut shared.0.lock().unwrap())));
 }
 
 fn parking_lot(plan: Plan) {
     let shared = Aligned(parking_lot::Mutex::new((0, 0)));
-    measure(&plan, &|worker| locks(&plan, worker, || count(&mut shared.0.lock())), &|_| ());
+    measure_alone(&plan, &|worker| locks(&plan, worker, || count(&mut shared.0.lock())));
 }

@@ -1,6 +1,6 @@
 //! The check after initialisation, and the read of the value.
 
-use crate::harness::{measure, FOLD};
+use crate::harness::{measure_alone, FOLD};
 use crate::plan::Plan;
 use crate::Subject;
 
@@ -12,11 +12,11 @@ pub const SUBJECTS: &[Subject] = &[
 
 fn once_cell(plan: Plan) {
     static VALUE: once_cell::sync::OnceCell<u64> = once_cell::sync::OnceCell::new();
-    measure(&plan, &|worker| worker.cheap(|| *VALUE.get_or_init(|| FOLD)), &|_| ());
+    measure_alone(&plan, &|worker| worker.cheap(|| *VALUE.get_or_init(|| FOLD)));
 }
 
 #[cfg(has_once_lock)]
 fn once_lock(plan: Plan) {
     static VALUE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    measure(&plan, &|worker| worker.cheap(|| *VALUE.get_or_init(|| FOLD)), &|_| ());
+    measure_alone(&plan, &|worker| worker.cheap(|| *VALUE.get_or_init(|| FOLD)));
 }

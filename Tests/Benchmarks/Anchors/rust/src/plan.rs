@@ -81,11 +81,10 @@ impl Plan {
         }
     }
 
-    /// One thread, and nothing beside it.
+    /// One measured thread.
     pub fn alone(mut self) -> Plan {
         self.threads = 1;
         self.measured = 1;
-        self.others = 0;
         self
     }
 }
