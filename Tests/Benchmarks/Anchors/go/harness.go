@@ -221,8 +221,8 @@ func run(p *plan, measured, other role) []worker {
 	return workers
 }
 
-// measure runs both roles as the plan says, other if there is one, and prints the line. extra, if any, gives the fields of the object of that
-// name.
+// measure runs both roles as the plan says, other if there is one, and prints the line. extra, if any, gives the fields
+// of the object of that name.
 func measure(p *plan, measured, other role, extra func(workers []worker) string) {
 	if p.measured == 0 {
 		usage("no thread to measure")
