@@ -1,0 +1,7 @@
+#define URCU_API_MAP /* the plain names, rcu_read_lock and so on */
+#include <urcu/urcu-bp.h>
+
+#define FLAVOUR bp
+#define AFTER_BATCH
+#define PAUSE sleep_ms(1)
+#include "snapshot_urcu.inc.h"
