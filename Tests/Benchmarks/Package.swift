@@ -20,10 +20,18 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
     ],
     targets: [
+        .target(name: "BenchKit", swiftSettings: [.treatAllWarnings(as: .error)]),
+        // Measures the programs from outside.
         .systemLibrary(name: "CEpoll"),
         .executableTarget(
             name: "AgentBench",
-            dependencies: ["CEpoll"],
+            dependencies: ["BenchKit", "CEpoll"],
+            swiftSettings: [.treatAllWarnings(as: .error)]
+        ),
+        // Lets the measuring programs of the ladder take turns, and tells what comes out.
+        .executableTarget(
+            name: "LadderBench",
+            dependencies: ["BenchKit"],
             swiftSettings: [.treatAllWarnings(as: .error)]
         ),
         .systemLibrary(name: "CAffinity", path: "Sources/LadderSubjects/CAffinity"),

@@ -3,7 +3,7 @@ import Foundation
 
 /// Runs the subjects of a contest in turn, each in a process of its own.
 struct Arena {
-    let programs: [Program: URL]
+    var programs: [Program: URL]
     let rounds: Int
     /// How long one measured phase takes.
     let milliseconds: Int

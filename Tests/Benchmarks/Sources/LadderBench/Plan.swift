@@ -42,7 +42,7 @@ enum Plan {
     }
 
     private static let publisher = Subject("ladder", .swift, "ladder")
-    private static let counted = Subject("ladder, counted", .swift, "ladder", ["count=1"])
+    private static let counted = Subject("ladder, counted", .swift, "ladder", ["live=1"])
     private static let arcStore = Subject("arc-swap store", .rust, "arc-swap")
 
     private static func publications(readers: Int) -> Contest {
@@ -196,23 +196,25 @@ enum Plan {
         ]
     )
 
-    private static let keyByString = Subject("ladder, String", .swift, "snapshot")
+    private static let keyByString = Subject("ladder, String", .swift, "snapshot-leaf")
     private static let keyByLiteral = Subject("ladder, StaticString", .swift, "snapshot-static")
-    private static let keyInterned = Subject("ladder, interned", .swift, "snapshot-interned")
+    private static let keyInterned = Subject("ladder, remembered", .swift, "snapshot-interned")
     private static let goMap = Subject("Go map", .go, "go-map")
     private static let dictionary = Subject("Swift Dictionary", .swift, "dictionary")
     private static let unorderedMap = Subject("C++ unordered_map", .cpp, "unordered_map")
 
     private static func keys(_ count: Int) -> Contest {
         let isSmall = count <= 1_000
+        let others = [
+            keyByString, goMap, dictionary, unorderedMap, keyInterned,
+            Subject("Rust HashMap", .rust, "hashmap"),
+            Subject("ladder, String, and its JSON read", .swift, "snapshot"),
+        ]
         return Contest(
             "key",
             "\(count) keys",
             ["keys=\(count)"],
-            [
-                keyByString, goMap, dictionary, unorderedMap, keyByLiteral, keyInterned,
-                Subject("Rust HashMap", .rust, "hashmap"),
-            ],
+            isSmall ? others + [keyByLiteral] : others,
             isSmall
                 ? [
                     Comparison(keyByString, to: goMap, .atMost(1.0, "P8")),

@@ -23,7 +23,7 @@ final class KeySequence: @unchecked Sendable {
     private let mask: Int
 
     init(_ count: Int) {
-        keys = (0..<count).map(Self.key)
+        keys = count == KeyLiterals.strings.count ? KeyLiterals.strings : (0..<count).map(Self.key)
         var length = 4_096
         while length < count { length *= 2 }
         mask = length - 1
@@ -35,7 +35,10 @@ final class KeySequence: @unchecked Sendable {
     deinit { order.deallocate() }
 
     @inline(__always)
-    func key(at position: Int) -> String { keys[Int(order[position & mask])] }
+    func number(at position: Int) -> Int { Int(order[position & mask]) }
+
+    @inline(__always)
+    func key(at position: Int) -> String { keys[number(at: position)] }
 
     /// 28 bytes: `service.00000042.settings.xx`.
     static func key(_ number: Int) -> String {
@@ -133,6 +136,52 @@ private enum LeafReading: Work {
     }
 }
 
+/// The same for keys that are literals all along.
+private enum StaticReading: Work {
+    static func run(
+        _ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]),
+        _ index: Int,
+        _ round: inout Round
+    ) {
+        let (sequence, numbers) = (shared.sequence, shared.numbers)
+        let keys = KeyLiterals.statics
+        var reader = shared.cell.makeReader()
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            let key = keys[sequence.number(at: position)]
+            guard let leaf = reader.withSnapshot({ $0.leafIndex(of: key) }) else { fatalError("a key is missing") }
+            return numbers[leaf]
+        }
+        round.batches(step)
+    }
+}
+
+/// The same for keys that remember where they were found.
+private enum RememberedReading: Work {
+    static func run(
+        _ shared: (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]),
+        _ index: Int,
+        _ round: inout Round
+    ) {
+        let (sequence, numbers) = (shared.sequence, shared.numbers)
+        var keys = sequence.keys.map { RememberedKey($0) }
+        var reader = shared.cell.makeReader()
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            let number = sequence.number(at: position)
+            guard let leaf = reader.withSnapshot({ $0.leafIndex(of: &keys[number]) }) else {
+                fatalError("a key is missing")
+            }
+            return numbers[leaf]
+        }
+        round.batches(step)
+    }
+}
+
 private enum DictionaryReading: Work {
     static func run(_ shared: (sequence: KeySequence, numbers: [String: UInt64]), _ index: Int, _ round: inout Round) {
         let (sequence, numbers) = shared
@@ -148,6 +197,13 @@ private enum DictionaryReading: Work {
 }
 
 enum KeyLookup {
+    private static func leaves(
+        _ sequence: KeySequence
+    ) -> (sequence: KeySequence, cell: SnapshotCell<Snapshot>, numbers: [UInt64]) {
+        let snapshot = sequence.snapshot
+        return (sequence, SnapshotCell("bench.keys", snapshot), sequence.numbers(in: snapshot))
+    }
+
     static let subjects = [
         Subject("snapshot") { options in
             let sequence = KeySequence(options.keys)
@@ -155,11 +211,14 @@ enum KeyLookup {
             return measure(ValueReading.self, (sequence, cell), options).report
         },
         Subject("snapshot-leaf") { options in
-            let sequence = KeySequence(options.keys)
-            let snapshot = sequence.snapshot
-            let numbers = sequence.numbers(in: snapshot)
-            let cell = SnapshotCell("bench.keys", snapshot)
-            return measure(LeafReading.self, (sequence, cell, numbers), options).report
+            measure(LeafReading.self, leaves(KeySequence(options.keys)), options).report
+        },
+        Subject("snapshot-static") { options throws(UsageError) in
+            guard options.keys == KeyLiterals.statics.count else { throw UsageError("literals: 256 keys only") }
+            return measure(StaticReading.self, leaves(KeySequence(options.keys)), options).report
+        },
+        Subject("snapshot-interned") { options in
+            measure(RememberedReading.self, leaves(KeySequence(options.keys)), options).report
         },
         Subject("dictionary") { options in
             let sequence = KeySequence(options.keys)
