@@ -24,6 +24,9 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     /// A key was not put in, because there are as many as the map may hold.
     public struct Full: Error, Sendable, Equatable {
         public let capacity: Int
+
+        @usableFromInline
+        init(capacity: Int) { self.capacity = capacity }
     }
 
     /// Why ``value(for:orInsert:)`` gave no value.
@@ -34,40 +37,57 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     }
 
     /// A key with its hash, which is computed once and outside the lock.
-    private struct Place: Hashable, Sendable {
-        let key: Key
-        let hash: Int
+    @usableFromInline
+    struct Place: Hashable, Sendable {
+        @usableFromInline let key: Key
+        @usableFromInline let hash: Int
 
+        @inlinable
         init(_ key: Key) {
             self.key = key
             hash = key.hashValue
         }
 
+        @inlinable
         static func == (left: Place, right: Place) -> Bool { left.hash == right.hash && left.key == right.key }
 
+        @inlinable
         func hash(into hasher: inout Hasher) { hasher.combine(hash) }
     }
 
-    private struct Entry: Sendable {
-        var value: Value
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var value: Value
         /// Differs after each change, so that an entry that was judged outside the lock is known again.
-        var change: UInt64
+        @usableFromInline var change: UInt64
+
+        @inlinable
+        init(value: Value, change: UInt64) {
+            self.value = value
+            self.change = change
+        }
     }
 
-    private struct Shard: Sendable {
-        var entries: [Place: Entry] = [:]
-        private var changes: UInt64 = 0
+    @usableFromInline
+    struct Shard: Sendable {
+        @usableFromInline var entries: [Place: Entry] = [:]
+        @usableFromInline var changes: UInt64 = 0
 
+        init() {}
+
+        @inlinable
         mutating func nextChange() -> UInt64 {
             changes &+= 1
             return changes
         }
 
+        @inlinable
         mutating func insert(_ value: Value, at place: Place) {
             entries[place] = Entry(value: value, change: nextChange())
         }
 
         /// In place, by index: to assign by key would replace, and release, the key that is there.
+        @inlinable
         mutating func replaceValue(at index: Dictionary<Place, Entry>.Index, by value: Value) -> Value {
             var value = value
             entries.values[index].change = nextChange()
@@ -83,15 +103,15 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
         private let after: InlineArray<15, UInt64> = .init(repeating: 0)
     }
 
-    private typealias Lock = Mutex<Shard>
+    @usableFromInline typealias Lock = Mutex<Shard>
 
     private static var mostShards: Int { 256 }
     /// Each shard begins on a line of its own: 128 bytes, or a multiple.
-    private static var stride: Int { (MemoryLayout<Lock>.size + 127) & ~127 }
+    @inlinable static var stride: Int { (MemoryLayout<Lock>.size + 127) & ~127 }
 
-    private let shards: UnsafeMutableRawPointer
-    private let shardBits: Int
-    private let capacity: Int?
+    @usableFromInline let shards: UnsafeMutableRawPointer
+    @usableFromInline let shardBits: Int
+    @usableFromInline let capacity: Int?
     /// Kept up only when there is a capacity, as all writers share it.
     private let occupancy = Occupancy()
 
@@ -120,19 +140,22 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
 
     public var shardCount: Int { 1 << shardBits }
 
-    private func lockPointer(_ index: Int) -> UnsafeMutablePointer<Lock> {
+    @inlinable
+    func lockPointer(_ index: Int) -> UnsafeMutablePointer<Lock> {
         // SAFETY: `index` is below the number of shards that were allocated; the memory holds nothing but locks.
         unsafe (shards + index * Self.stride).assumingMemoryBound(to: Lock.self)
     }
 
     /// The shard of a key: the upper bits of its hash, as the dictionary inside makes use of all of them.
-    private func index(of place: Place) -> Int {
+    @inlinable
+    func index(of place: Place) -> Int {
         Int(truncatingIfNeeded: UInt(bitPattern: place.hash) >> UInt(UInt.bitWidth - shardBits))
     }
 
     // MARK: One key
 
     /// The value of a key, copied.
+    @inlinable
     public func value(for key: Key, fileID: StaticString = #fileID, line: UInt = #line) -> Value? {
         let place = Place(key)
         return unsafe lockPointer(index(of: place)).pointee.withLock(fileID: fileID, line: line) {
@@ -144,6 +167,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     ///
     /// - Returns: the value that was there.
     @discardableResult
+    @inlinable
     public func updateValue(
         _ value: Value,
         for key: Key,
@@ -162,6 +186,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
 
     /// - Returns: the value that was there.
     @discardableResult
+    @inlinable
     public func removeValue(for key: Key, fileID: StaticString = #fileID, line: UInt = #line) -> Value? {
         let place = Place(key)
         // The key that was in the map leaves the lock along with the value.
@@ -181,6 +206,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     /// changed before it throws stays changed.
     ///
     /// - Returns: what `body` returned; `nil` when there is no such key.
+    @inlinable
     public func withValue<Result: Sendable, Failure: Error>(
         for key: Key,
         fileID: StaticString = #fileID,
@@ -199,6 +225,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     /// Changes the value of a key in place, under the lock of its shard; puts `initial` in first when there is none.
     ///
     /// As ``withValue(for:fileID:line:_:)``. `initial` is made by the caller, outside the lock.
+    @inlinable
     public func withValue<Result: Sendable>(
         for key: Key,
         default initial: Value,
@@ -226,6 +253,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
     /// `make` runs without a lock held, so several callers may make a value for one key at once. One of them wins and
     /// all get that one's; the other values are released outside the lock. For a key beyond the capacity `make` is not
     /// run, unless the map becomes full meanwhile.
+    @inlinable
     public func value<Failure: Error>(
         for key: Key,
         fileID: StaticString = #fileID,
@@ -236,10 +264,7 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
         let lock = unsafe lockPointer(index(of: place))
         let found = unsafe lock.pointee.withLock(fileID: fileID, line: line) { $0.entries[place]?.value }
         if let found { return found }
-        // Relaxed: a look ahead; `reserve` decides.
-        if let capacity, occupancy.count.load(ordering: .relaxed) >= capacity {
-            throw .full(Full(capacity: capacity))
-        }
+        if let capacity, isFull { throw .full(Full(capacity: capacity)) }
         let made: Value
         do throws(Failure) { made = try make() } catch { throw .notMade(error) }
         do throws(Full) {
@@ -315,8 +340,17 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
 
     // MARK: Capacity
 
+    /// A look ahead; ``reserve()`` decides.
+    @usableFromInline
+    var isFull: Bool {
+        guard let capacity else { return false }
+        // Relaxed: see reserve.
+        return occupancy.count.load(ordering: .relaxed) >= capacity
+    }
+
     /// Takes room for one entry more.
-    private func reserve() throws(Full) {
+    @usableFromInline
+    func reserve() throws(Full) {
         guard let capacity else { return }
         // Relaxed throughout: a number that nothing else is ordered by.
         var count = occupancy.count.load(ordering: .relaxed)
@@ -329,7 +363,8 @@ public final class ConcurrentMap<Key: Hashable & Sendable, Value: Sendable>: @un
         throw Full(capacity: capacity)
     }
 
-    private func giveBack(_ count: Int) {
+    @usableFromInline
+    func giveBack(_ count: Int) {
         // Relaxed: see reserve.
         if capacity != nil { occupancy.count.subtract(count, ordering: .relaxed) }
     }

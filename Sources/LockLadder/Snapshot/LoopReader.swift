@@ -4,12 +4,16 @@
 @safe
 public final class LoopReader<Object: AnyObject & Sendable> {
     // The state lies outside the object's own fields: there, each access would be checked for exclusivity at run time.
-    private let state: UnsafeMutablePointer<State>
+    @usableFromInline let state: UnsafeMutablePointer<State>
 
-    private struct State: ~Copyable {
-        var reader: SnapshotReader<Object>
-        var depth = 0
+    @usableFromInline
+    struct State: ~Copyable {
+        @usableFromInline var reader: SnapshotReader<Object>
+        @usableFromInline var depth = 0
 
+        init(reader: consuming SnapshotReader<Object>) { self.reader = reader }
+
+        @inlinable
         mutating func enter() -> UInt {
             if depth == 0 { reader.moveOn() }
             depth += 1
@@ -28,6 +32,7 @@ public final class LoopReader<Object: AnyObject & Sendable> {
     }
 
     /// Lends out the newest object, or, inside another read of this reader, the object of that read.
+    @inlinable
     public func withSnapshot<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {

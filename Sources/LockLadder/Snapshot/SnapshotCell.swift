@@ -147,6 +147,7 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     }
 
     /// The newest object, retained: for those who must keep it. Threads that do this often share a reference count.
+    @inlinable
     public func strongCopy() -> Object { withSnapshot { copy $0 } }
 
     /// Lets go of the object that the calling thread used last with ``withSnapshot(_:)``, before a long pause. Does

@@ -35,6 +35,7 @@ public struct SnapshotReader<Object: AnyObject & Sendable>: ~Copyable {
     }
 
     /// Announces the newest object as the one in use.
+    @inlinable
     mutating func moveOn() {
         // Acquiring: as in withSnapshot.
         let newest = unsafe current.pointee.load(ordering: .acquiring)
@@ -42,6 +43,7 @@ public struct SnapshotReader<Object: AnyObject & Sendable>: ~Copyable {
     }
 
     /// The newest object, retained: for those who must keep it. Readers that do this often share a reference count.
+    @inlinable
     public mutating func strongCopy() -> Object { withSnapshot { copy $0 } }
 
     /// Lets go of the object used last, before a long pause. The next read takes a moment longer.
