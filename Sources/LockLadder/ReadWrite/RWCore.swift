@@ -70,10 +70,6 @@ struct RWCore: ~Copyable {
         if gate.load(ordering: .acquiring) != Self.open {
             isSpecial = lockSharedSlowly(slot, site, in: function, probe)
         }
-        if Accounting.isCompiledIn {
-            // Relaxed: counted by this reader alone.
-            slot.reads.store(slot.reads.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
-        }
         return isSpecial
     }
 
@@ -83,8 +79,7 @@ struct RWCore: ~Copyable {
         #if DEBUG
             LockOrder.released()
         #endif
-        // Relaxed: this look only lets a departure that a writer waits for be timed before it happens.
-        if isSpecial || writerSleeps.load(ordering: .relaxed) != 0 { return unlockSharedSlowly(slot) }
+        if isSpecial { return unlockSharedSlowly(slot) }
         // Releasing: what was read was read before the writer goes on.
         slot.reading.store(0, ordering: .releasing)
         // The look below comes after the store in program order; the rest is the writer's barrier.
@@ -168,9 +163,7 @@ struct RWCore: ~Copyable {
     @inline(never)
     func unlockSharedSlowly(_ slot: borrowing ReadSlot) {
         let record = unsafe slot.kept.pointee.take()
-        // Without the barrier all readers come here: they need no time unless somebody waits for them.
-        let isAwaited = record != nil || writerSleeps.load(ordering: .relaxed) & ~Self.refused != 0
-        if Accounting.isCompiledIn, isAwaited { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
+        if Accounting.isCompiledIn { releasedAt.store(cll_now_ns(), ordering: .relaxed) }
         leave(slot)
         if let record { ContentionRegistry.shared.report(record) }
     }

@@ -28,6 +28,14 @@ struct ReadSlot: ~Copyable, ListedSlot {
 
     func claim() -> Bool { ownership.claim() }
 
+    /// One read more, for readers that do not keep the count themselves.
+    @inlinable
+    @inline(__always)
+    func countRead() {
+        // Relaxed: counted by this reader alone.
+        if Accounting.isCompiledIn { reads.store(reads.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+    }
+
     func giveBack() {
         // Relaxed: matters to the owner alone.
         owner.store(0, ordering: .relaxed)
