@@ -89,6 +89,7 @@ struct FrozenLockTests {
             "watch": ask("agentctl", "--timeout", "500ms", "locks", "--watch=200ms", "--count", "2"),
             "status": ask("agentctl", "--timeout", "500ms", "status"),
             "doctor": ask("agentctl", "--timeout", "500ms", "-o", "json", "doctor"),
+            "read": ask("curl", "-sS", "-m", "1", "--unix-socket", "/run/agent/config.sock", "http://agent/v1/config/version"),
             "metrics": ask("curl", "-sS", "-m", "5", "--unix-socket", "/run/agent/locks.sock", "http://agent/metrics"),
             "bundle": ask("agentctl", "--timeout", "500ms", "-o", "json", "support-bundle", "/root/%s.tar.gz" % waiter),
         }
@@ -159,6 +160,12 @@ struct FrozenLockTests {
         func said(_ name: String, _ stream: String = "output") -> String { meanwhile[name][stream].string ?? "" }
         #expect(meanwhile["status"]["code"].int == 4, "\(meanwhile["status"])")
         let note = "the agent's workers do not answer; these figures come from its locks.sock"
+        // What the catalog says of it: reads wait, too, and doctor points to where the reason is.
+        #expect(meanwhile["read"]["code"].int == 28, "\(meanwhile["read"])")
+        let doctor = try JSONValue(parsing: said("doctor"))
+        let answers = try #require(doctor["checks"].array.first { $0["id"].string == "agent.answers" })
+        #expect(answers["result"].string == "fail")
+        #expect(answers["advice"].string?.contains("journalctl -u agent AGENT_EVENT=lock_stuck") == true)
         for name in ["text", "json"] {
             #expect(meanwhile[name]["code"].int == 0)
             #expect(said(name, "errors") == "agentctl: \(note)\n", "\(name)")
@@ -220,6 +227,11 @@ struct FrozenLockTests {
         let told = try expectTold(deed.meanwhile)
         // Where a waiter was stopped, its wait is the longest, which need not be the one that began first.
         if wait == 0 { #expect(told == Told(lock: lock, waiter: waiter, holder: holder)) }
+
+        // That advice leads somewhere.
+        let stuck = try host.container.journal("-u agent AGENT_EVENT=lock_stuck")
+        let ofLock = stuck.filter { $0["AGENT_LOCK"].string == told.lock }
+        #expect(ofLock.contains { $0["AGENT_HOLDER_SITE"].string == told.holder }, "\(stuck)")
 
         let report = try JSONValue(parsing: host.container.check("agentctl -o json locks"))
         let shown = try #require(report["locks"].array.first { $0["name"].string == lock })
