@@ -75,8 +75,7 @@ struct LocksWatch {
             // An answer is one line; whether it ends with one is up to the agent.
             return try Terminal.print(answer.body.filter { $0 != newline } + [newline])
         }
-        let what = isFirst ? "totals since \(answer.report.since.forPeople)" : "changes in each second"
-        let table = text.table(answer.report, at: Self.now, style: Terminal.style)
+        let (what, table) = text.table(answer.report, at: Self.now, style: Terminal.style)
         let note = question.isFallback ? LocksQuestion.note + "\n" : ""
         let page = "\(WireTime.now.forPeople)  \(what)\n\(note)\(table)"
         try isScreen ? Screen.show(page) : Terminal.print(isFirst ? page : "\n" + page)
