@@ -41,6 +41,10 @@ struct LocksCommand: AgentCommand {
         if count != nil, watch == nil { throw ValidationError("--count goes with --watch.") }
         if let count, count < 1 { throw ValidationError("--count has to be at least 1.") }
         guard let watch else { return }
+        // The parser drops an empty value, and takes the option for one without.
+        if CommandLine.arguments.contains("--watch=") {
+            throw ValidationError("--watch= takes a time such as 500ms, 2s or 1m; without one, write --watch.")
+        }
         guard let milliseconds = watch.milliseconds else {
             throw ValidationError("--watch takes a time such as 500ms, 2s or 1m, not '\(watch)'.")
         }
@@ -75,7 +79,7 @@ struct LocksCommand: AgentCommand {
         // Beside the output, which is the same as ever.
         if question.isFallback { Terminal.note("agentctl: \(LocksQuestion.note)") }
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text:
             try Terminal.print(LocksText.render(answer.report, histograms: histogram, style: Terminal.style))
         }

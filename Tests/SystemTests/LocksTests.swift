@@ -70,7 +70,9 @@ struct LocksTests {
     @Test("What makes no sense together is refused")
     func refused() throws {
         let agent = try agent()
-        for arguments in [["--watch=1ms"], ["--watch=soon"], ["--count", "1"], ["--watch", "--histogram"]] {
+        for arguments in [
+            ["--watch=1ms"], ["--watch=soon"], ["--watch="], ["--count", "1"], ["--watch", "--histogram"],
+        ] {
             #expect(try Program.run(watch(agent) + arguments).code == 64, "\(arguments)")
         }
         agent.program.stop()
