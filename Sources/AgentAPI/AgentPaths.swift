@@ -8,6 +8,8 @@ public struct AgentPaths: Sendable, Hashable {
     public static let configSocketName = "config.sock"
     /// Commands.
     public static let controlSocketName = "control.sock"
+    /// Locks alone, also while whoever answers at the others waits for one.
+    public static let locksSocketName = "locks.sock"
     /// Locked for as long as agentd lives: see ``InstanceLock``.
     public static let lockFileName = "agentd.lock"
 
@@ -27,6 +29,8 @@ public struct AgentPaths: Sendable, Hashable {
     public var configSocket: String { path(Self.configSocketName) }
     /// The socket for commands.
     public var controlSocket: String { path(Self.controlSocketName) }
+    /// The socket for locks alone, also while whoever answers at the others waits for one.
+    public var locksSocket: String { path(Self.locksSocketName) }
     /// The file that agentd keeps locked.
     public var lockFile: String { path(Self.lockFileName) }
 

@@ -97,8 +97,9 @@ public final class InstanceLock: Sendable {
     private static let setLockCommand: Int32 = 37
     private static let setLockAndWaitCommand: Int32 = 38
 
+    // OTHER LOCK: between processes; no thread waits for another of the agent's, and but for a start nobody waits at all.
     private static func wholeFile(_ type: Int16) -> flock {
-        var range = flock()
+        var range = flock()  // OTHER LOCK: as above.
         range.l_type = type
         range.l_whence = Int16(SEEK_SET)
         return range

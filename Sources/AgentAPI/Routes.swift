@@ -2,7 +2,7 @@
 public enum Routes {
     /// On the status socket: ``StatusReport``.
     public static let status = "/v1/status"
-    /// On the status socket: ``LocksReport``.
+    /// On the status socket: ``LocksReport``. The locks socket answers it, too, whatever it is asked for but metrics.
     public static let locks = "/v1/locks"
     /// On the status socket: ``SourcesReport``.
     public static let sources = "/v1/sources"
@@ -10,7 +10,7 @@ public enum Routes {
     public static let healthz = "/healthz"
     /// On the status socket: ``HealthReport``, whether every required source has been there once.
     public static let readyz = "/readyz"
-    /// On the status socket: Prometheus text.
+    /// On the status socket: Prometheus text. On the locks socket: what of it is about locks.
     public static let metrics = "/metrics"
     /// On the config socket: the whole configuration, or with `/KEY` one value.
     public static let config = "/v1/config"

@@ -1,6 +1,7 @@
 internal import LockLadder
 internal import NIOCore
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// The open connections of one worker. Belongs to its event loop.
 final class ConnectionSet {

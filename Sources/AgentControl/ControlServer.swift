@@ -72,6 +72,7 @@ public final class ControlServer: Sendable {
     private let clients: [Right: Clients]
     private let isStopping = StopFlag()
     private let boundPaths = Mutex("control.paths", [String]())
+    private let locksSocket = Mutex<LocksSocket?>("control.locks", nil)
 
     public init(agent: Agent, journal: Journal, options: Options) {
         self.agent = agent
@@ -93,6 +94,9 @@ public final class ControlServer: Sendable {
     /// Starts the workers and opens the sockets. Blocks for as long as that takes. Values are served from
     /// ``serveValues()`` on: whoever comes earlier waits.
     public func start() throws {
+        // First: it is for when the others do not answer.
+        let locks = try LocksSocket(path: options.paths.locksSocket, since: WireTime(unixNanoseconds: agent.startedAt))
+        locksSocket.withLock { $0 = locks }
         let publisher = agent.publisher
         let connections = connections
         let book = book
@@ -233,6 +237,8 @@ public final class ControlServer: Sendable {
         // On a thread of its own, so that a worker that is stuck is left to the end of the process.
         let stopping = NamedThread("agent-stop") { self.end(until: deadline) }
         _ = stopping?.join(until: deadline.advanced(byNanoseconds: 100_000_000))
+        // Last, and from here: it tells of what a worker is stuck in.
+        locksSocket.withLock { $0.take() }?.stop()
     }
 
     private func end(until deadline: MonotonicTime) {

@@ -1,4 +1,5 @@
 internal import AgentAPI
+internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigFetch
 internal import ConfigSnapshot
@@ -36,7 +37,7 @@ struct Router {
                 reports.sources(),
                 eventsEncoded: reports.eventsEncoded
             )
-            return LocalResponse(.ok, body: Array(text.utf8), contentType: "text/plain; version=0.0.4; charset=utf-8")
+            return LocalResponse(.ok, body: Array(text.utf8), contentType: PrometheusText.contentType)
         case Routes.healthz:
             let report = reports.health()
             return .json(report, status: report.status == .failed ? .serviceUnavailable : .ok)

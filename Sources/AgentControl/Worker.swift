@@ -2,7 +2,8 @@ internal import ConfigPublish
 internal import ConfigSnapshot
 internal import LockLadder
 internal import NIOCore
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// One `agent-worker-N`: an event loop with its own reader of the snapshot.
 final class Worker: Sendable {

@@ -38,7 +38,9 @@ enum AgentChecks {
 
     private static func answers(_ scene: Scene) -> Check {
         let socket = scene.paths.statusSocket
-        let look = "look at its records: journalctl -u agent; if there is no reason in them: systemctl restart agent"
+        let look =
+            "its threads may wait for a lock: agentctl locks, and journalctl -u agent AGENT_EVENT=lock_stuck; if not, look "
+            + "at its other records: journalctl -u agent; if there is no reason in them: systemctl restart agent"
         switch scene.health {
         case .success(let status)?:
             guard scene.status != nil else {

@@ -1,7 +1,7 @@
 internal import AgentAPI
 internal import Glibc
 
-/// The three sockets. The mode of a socket's file is the right to use it.
+/// The sockets. The mode of a socket's file is the right to use it.
 enum SocketChecks {
     struct Socket: Sendable {
         var name: String
@@ -16,6 +16,7 @@ enum SocketChecks {
             Socket(name: AgentPaths.statusSocketName, path: paths.statusSocket, mode: 0o666, group: nil),
             Socket(name: AgentPaths.configSocketName, path: paths.configSocket, mode: 0o660, group: "agent"),
             Socket(name: AgentPaths.controlSocketName, path: paths.controlSocket, mode: 0o660, group: "agent-admin"),
+            Socket(name: AgentPaths.locksSocketName, path: paths.locksSocket, mode: 0o666, group: nil),
         ]
         return sockets.flatMap { check($0, scene) }
     }

@@ -93,11 +93,7 @@ public struct SupportBundle {
             ("status.json", Routes.status), ("sources.json", Routes.sources), ("locks.json", Routes.locks),
             ("healthz.json", Routes.healthz), ("metrics.txt", Routes.metrics),
         ]
-        let client = LocalClient(
-            socketPath: scene.paths.statusSocket,
-            timeoutMilliseconds: scene.options.timeoutMilliseconds,
-            maxBytes: maxAnswer
-        )
+        let client = client(scene.paths.statusSocket, scene)
         return requests.map { file, path in
             let what = "the agent's answer to \(path)"
             // Connecting to a socket of systemd's would start a stopped agent.
@@ -105,9 +101,31 @@ public struct SupportBundle {
             do throws(LocalClient.Failure) {
                 return Entry(name: file, what: what, bytes: try client.request(path: path).body)
             } catch {
-                return missing(file, what, AgentChecks.words(error))
+                guard let other = fromLocksSocket(path, scene) else {
+                    return missing(file, what, AgentChecks.words(error))
+                }
+                return Entry(name: file, what: what, bytes: other.bytes, note: other.note)
             }
         }
+    }
+
+    /// What the workers do not answer can be had without them, as far as it is about locks.
+    private static func fromLocksSocket(_ path: String, _ scene: Scene) -> (bytes: [UInt8], note: String)? {
+        let name = AgentPaths.locksSocketName
+        let source = "the agent's workers do not answer; these figures come from its \(name)"
+        let notes = [Routes.locks: source, Routes.metrics: "\(source), which has those of locks only"]
+        guard let note = notes[path],
+            let answer = try? client(scene.paths.locksSocket, scene).request(path: path), answer.status == 200
+        else { return nil }
+        return (answer.body, note)
+    }
+
+    private static func client(_ socketPath: String, _ scene: Scene) -> LocalClient {
+        LocalClient(
+            socketPath: socketPath,
+            timeoutMilliseconds: scene.options.timeoutMilliseconds,
+            maxBytes: maxAnswer
+        )
     }
 
     static func missing(_ name: String, _ what: String, _ reason: String) -> Entry {

@@ -1,5 +1,6 @@
 public import LockLadder
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// Takes records from any thread without ever waiting, and sends them on a thread of its own.
 ///

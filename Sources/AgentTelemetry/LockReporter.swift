@@ -4,14 +4,17 @@ internal import LockLadder
 struct LockReporter {
     /// What was counted since the last report by locks that there are still. What one counted that has gone since then
     /// is gone with it.
-    private struct News {
+    struct News {
         var acquisitions: UInt64 = 0
         var contended: UInt64 = 0
+        /// Of those, how many had the lock by looking again, without sleeping.
+        var spun: UInt64 = 0
         var waitNanoseconds: UInt64 = 0
 
         mutating func add(_ now: LockStatistics, since before: LockStatistics) {
             acquisitions += now.acquisitions - before.acquisitions
             contended += now.contended - before.contended
+            spun += now.spun - before.spun
             waitNanoseconds += now.waitTotalNanoseconds - before.waitTotalNanoseconds
         }
     }
@@ -34,7 +37,7 @@ struct LockReporter {
         }
     }
 
-    private static func record(_ figures: LockFigures, _ news: News, generation: UInt64) -> JournalRecord {
+    static func record(_ figures: LockFigures, _ news: News, generation: UInt64) -> JournalRecord {
         let now = figures.statistics
         let waited = news.waitNanoseconds / 1_000
         let longest = now.waitMaxNanoseconds / 1_000
@@ -44,6 +47,7 @@ struct LockReporter {
             ("AGENT_LOCK_KIND", figures.kind.rawValue),
             ("AGENT_ACQUISITIONS", String(news.acquisitions)),
             ("AGENT_CONTENDED", String(news.contended)),
+            ("AGENT_SPINS", String(news.spun)),
             ("AGENT_WAIT_TOTAL_US", String(waited)),
             ("AGENT_WAIT_US", String(longest)),
             ("AGENT_HOLD_US", String(now.holdMaxNanoseconds / 1_000)),
@@ -51,9 +55,13 @@ struct LockReporter {
             ("AGENT_HOLDER_SITE", now.holdMaxSite.description),
             ("AGENT_GENERATION", String(generation)),
         ]
+        // Not to be spoken of as waits: a lock that was only spun for may never have had one.
+        let waits =
+            news.waitNanoseconds == 0
+            ? "only spun: nobody slept for it" : "\(waited) µs waited; longest wait so far \(longest) µs"
         let message =
             "lock \(figures.name): \(news.contended) of \(news.acquisitions) acquisitions contended since the last report, "
-            + "\(waited) µs waited; longest wait so far \(longest) µs"
+            + waits
         return JournalRecord(.info, .lockReport, message, fields)
     }
 }

@@ -6,6 +6,9 @@ public struct PrometheusText {
         case summary
     }
 
+    /// As HTTP names it.
+    public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+
     public private(set) var text = ""
 
     public init() {}

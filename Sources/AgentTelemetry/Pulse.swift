@@ -1,5 +1,6 @@
 public import LockLadder
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// Whether a thread still gets round to its work: it is asked for a sign of life and watched for the answer.
 ///

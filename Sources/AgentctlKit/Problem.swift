@@ -10,9 +10,18 @@ public struct Problem: Error, Sendable, Hashable {
     public let details: [String]
     /// What to exit with.
     public let exit: ExitStatus
+    /// Whether the agent lives and whoever answers at this socket may be stuck: another one may still be answered at.
+    public let mayBeStuck: Bool
 
     /// A problem in words that begin in lower case and end without a full stop.
-    public init(_ message: String, remedy: String? = nil, details: [String] = [], exit: ExitStatus) {
+    public init(
+        _ message: String,
+        remedy: String? = nil,
+        details: [String] = [],
+        exit: ExitStatus,
+        mayBeStuck: Bool = false
+    ) {
+        self.mayBeStuck = mayBeStuck
         self.details = details
         self.message = message
         self.remedy = remedy

@@ -1,7 +1,8 @@
 internal import ConfigFetch
 internal import ConfigSnapshot
 internal import LockLadder
-internal import Synchronization
+
+internal import struct Synchronization.Atomic
 
 /// The `agent-pipeline` thread: takes what was fetched through verify, decode and publish, one after the other.
 final class Pipeline: Sendable {

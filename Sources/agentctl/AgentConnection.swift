@@ -9,6 +9,7 @@ struct AgentConnection {
         case status
         case config
         case control
+        case locks
     }
 
     let paths: AgentPaths
@@ -17,6 +18,16 @@ struct AgentConnection {
     init(_ options: GlobalOptions, defaultTimeoutMilliseconds: Int = 10_000) {
         self.paths = options.paths
         self.timeoutMilliseconds = options.timeout?.milliseconds ?? defaultTimeoutMilliseconds
+    }
+
+    private init(paths: AgentPaths, timeoutMilliseconds: Int) {
+        self.paths = paths
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+
+    /// The same, with a time limit of its own.
+    func limited(to milliseconds: Int) -> AgentConnection {
+        AgentConnection(paths: paths, timeoutMilliseconds: milliseconds)
     }
 
     /// - Returns: an answer with a status of 2xx.
@@ -83,15 +94,19 @@ struct AgentConnection {
         case .status: paths.statusSocket
         case .config: paths.configSocket
         case .control: paths.controlSocket
+        case .locks: paths.locksSocket
         }
     }
 
     private func problem(_ failure: LocalClient.Failure, _ socket: Socket, _ path: String) -> Problem {
         let place = "the agent is running, but cannot be reached at \(path)"
-        let look = "look at its records: journalctl -u agent"
+        func stuck(_ message: String) -> Problem {
+            let remedy = "look at its records: journalctl -u agent; whether its threads wait for a lock: agentctl locks"
+            return Problem(message, remedy: remedy, exit: .unknown, mayBeStuck: true)
+        }
         switch failure {
-        case .noSuchSocket: return Problem("\(place): there is no such socket", remedy: look, exit: .unknown)
-        case .refused: return Problem("\(place): nobody listens there", remedy: look, exit: .unknown)
+        case .noSuchSocket: return stuck("\(place): there is no such socket")
+        case .refused: return stuck("\(place): nobody listens there")
         case .noPermission:
             let group = socket == .control ? "agent-admin" : "agent"
             return Problem(
@@ -101,9 +116,9 @@ struct AgentConnection {
             )
         case .timeout:
             let limit = Durations.limit(milliseconds: timeoutMilliseconds)
-            return Problem("the agent did not answer at \(path) within \(limit)", remedy: look, exit: .unknown)
+            return stuck("the agent did not answer at \(path) within \(limit)")
         case .tooLarge: return Problem("the answer from \(path) is too large", exit: .unknown)
-        case .other(let text): return Problem("\(place): \(text)", remedy: look, exit: .unknown)
+        case .other(let text): return stuck("\(place): \(text)")
         }
     }
 

@@ -36,7 +36,7 @@ struct DoctorCommand: AgentCommand {
     func perform() throws -> ExitStatus {
         let report = Doctor.examine(place.doctor(options))
         switch options.output {
-        case .json: try Terminal.print(try WireJSON.encode(report) + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: WireJSON.encode(report))
         case .text: try Terminal.print(DoctorText.render(report, style: Terminal.style))
         }
         return DoctorText.exitStatus(report)

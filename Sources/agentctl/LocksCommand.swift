@@ -15,6 +15,9 @@ struct LocksCommand: AgentCommand {
             for each second. A longest wait that is new has a mark of exclamation. On a terminal one page is drawn \
             again and again until Ctrl-C; elsewhere each table has its time above it and an empty line before it. With \
             --output json each line is an answer of the agent. When the agent restarts, the watch says so and goes on.
+
+            When the agent's workers do not answer within 2s, the figures come from its locks.sock, which needs none \
+            of them, and a line says so.
             """
     )
 
@@ -38,6 +41,10 @@ struct LocksCommand: AgentCommand {
         if count != nil, watch == nil { throw ValidationError("--count goes with --watch.") }
         if let count, count < 1 { throw ValidationError("--count has to be at least 1.") }
         guard let watch else { return }
+        // The parser drops an empty value, and takes the option for one without.
+        if CommandLine.arguments.contains("--watch=") {
+            throw ValidationError("--watch= takes a time such as 500ms, 2s or 1m; without one, write --watch.")
+        }
         guard let milliseconds = watch.milliseconds else {
             throw ValidationError("--watch takes a time such as 500ms, 2s or 1m, not '\(watch)'.")
         }
@@ -57,10 +64,10 @@ struct LocksCommand: AgentCommand {
     }
 
     func perform() throws -> ExitStatus {
-        let connection = AgentConnection(options)
+        var question = LocksQuestion(AgentConnection(options))
         if let milliseconds = watch?.milliseconds {
             var loop = LocksWatch(
-                connection,
+                question,
                 output: options.output,
                 intervalMilliseconds: milliseconds,
                 count: count
@@ -68,9 +75,11 @@ struct LocksCommand: AgentCommand {
             try loop.run()
             return .success
         }
-        let answer = try connection.report(LocksReport.self, .status, path: Routes.locks)
+        let answer = try question.ask()
+        // Beside the output, which is the same as ever.
+        if question.isFallback { Terminal.note("agentctl: \(LocksQuestion.note)") }
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text:
             try Terminal.print(LocksText.render(answer.report, histograms: histogram, style: Terminal.style))
         }

@@ -4,16 +4,18 @@ internal import Glibc
 
 /// Asks for the locks again and again, over restarts of the agent, until the command is ended.
 struct LocksWatch {
-    let connection: AgentConnection
+    private var question: LocksQuestion
     let output: OutputForm
     let intervalMilliseconds: Int
     /// How many answers to show.
     let count: Int
 
     private var text = LocksWatchText()
+    /// Whether the answer before this one came from the locks socket.
+    private var wasFallback = false
 
-    init(_ connection: AgentConnection, output: OutputForm, intervalMilliseconds: Int, count: Int?) {
-        self.connection = connection
+    init(_ question: LocksQuestion, output: OutputForm, intervalMilliseconds: Int, count: Int?) {
+        self.question = question
         self.output = output
         self.intervalMilliseconds = intervalMilliseconds
         self.count = count ?? .max
@@ -21,7 +23,7 @@ struct LocksWatch {
 
     mutating func run() throws {
         // An agent that is not there to begin with is a mistake to be told, not to be waited for.
-        var answer = try ask()
+        var answer = try question.ask()
         let isScreen = output == .text && Terminal.size != nil
         if isScreen { Screen.enter() }
         defer { if isScreen { Screen.leave() } }
@@ -37,16 +39,12 @@ struct LocksWatch {
         }
     }
 
-    private func ask() throws(Problem) -> (body: [UInt8], report: LocksReport) {
-        try connection.report(LocksReport.self, .status, path: Routes.locks)
-    }
-
     /// Waits until it is time, and then for as long as the agent is away: whoever watches a restart wants to see its
     /// end.
-    private mutating func askAgain(at time: UInt64, isScreen: Bool) throws -> (body: [UInt8], report: LocksReport) {
+    private mutating func askAgain(at time: UInt64, isScreen: Bool) throws -> LocksQuestion.Answer {
         Self.sleep(until: time)
         while true {
-            do throws(Problem) { return try ask() } catch {
+            do throws(Problem) { return try question.ask() } catch {
                 guard error.exit == .notRunning || error.exit == .unknown else { throw error }
                 if let line = text.away(error) { try tell(line, isScreen: isScreen) }
             }
@@ -65,18 +63,21 @@ struct LocksWatch {
     }
 
     private mutating func show(
-        _ answer: (body: [UInt8], report: LocksReport),
+        _ answer: LocksQuestion.Answer,
         isFirst: Bool,
         isScreen: Bool
     ) throws {
         let newline = UInt8(ascii: "\n")
+        let isNew = question.isFallback && !wasFallback
+        wasFallback = question.isFallback
         guard output == .text else {
+            if isNew { Terminal.note("agentctl: \(LocksQuestion.note)") }
             // An answer is one line; whether it ends with one is up to the agent.
             return try Terminal.print(answer.body.filter { $0 != newline } + [newline])
         }
-        let what = isFirst ? "totals since \(answer.report.since.forPeople)" : "changes in each second"
-        let table = text.table(answer.report, at: Self.now, style: Terminal.style)
-        let page = "\(WireTime.now.forPeople)  \(what)\n\(table)"
+        let (what, table) = text.table(answer.report, at: Self.now, style: Terminal.style)
+        let note = question.isFallback ? LocksQuestion.note + "\n" : ""
+        let page = "\(WireTime.now.forPeople)  \(what)\n\(note)\(table)"
         try isScreen ? Screen.show(page) : Terminal.print(isFirst ? page : "\n" + page)
     }
 

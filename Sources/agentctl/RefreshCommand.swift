@@ -20,7 +20,7 @@ struct RefreshCommand: AgentCommand {
         let connection = AgentConnection(options, defaultTimeoutMilliseconds: 60_000)
         let answer = try connection.report(RefreshReport.self, .control, .post, path: Routes.refresh + query)
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text: try Terminal.print(RefreshText.render(answer.report, style: Terminal.style))
         }
         return RefreshText.exitStatus(answer.report)

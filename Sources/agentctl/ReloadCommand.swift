@@ -27,7 +27,7 @@ struct ReloadCommand: AgentCommand {
         }
         let answer = try connection.report(ReloadReport.self, .control, .post, path: Routes.reload)
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text: try Terminal.print(ReloadText.render(answer.report))
         }
         return .success

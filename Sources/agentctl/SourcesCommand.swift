@@ -13,7 +13,7 @@ struct SourcesCommand: AgentCommand {
     func perform() throws -> ExitStatus {
         let answer = try AgentConnection(options).report(SourcesReport.self, .status, path: Routes.sources)
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text: try Terminal.print(SourcesText.render(answer.report, now: .now, style: Terminal.style))
         }
         return .success

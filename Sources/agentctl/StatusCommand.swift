@@ -14,7 +14,7 @@ struct StatusCommand: AgentCommand {
     func perform() throws -> ExitStatus {
         let answer = try AgentConnection(options).report(StatusReport.self, .status, path: Routes.status)
         switch options.output {
-        case .json: try Terminal.print(answer.body + [UInt8(ascii: "\n")])
+        case .json: try Terminal.print(json: answer.body)
         case .text: try Terminal.print(StatusText.render(answer.report, now: .now, style: Terminal.style))
         }
         return ExitStatus(answer.report.health.level)

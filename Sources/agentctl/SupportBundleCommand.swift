@@ -34,7 +34,7 @@ struct SupportBundleCommand: AgentCommand {
         switch options.output {
         case .json:
             let answer = Answer(file: path, entries: bundle.entries.map(\.name))
-            try Terminal.print(try WireJSON.encode(answer) + [UInt8(ascii: "\n")])
+            try Terminal.print(json: WireJSON.encode(answer))
         case .text:
             let contents = bundle.entries.map { (name: $0.name, what: $0.what, note: $0.note) }
             try Terminal.print(BundleText.render(path: path, contents: contents, style: Terminal.style))

@@ -41,6 +41,13 @@ enum Terminal {
         }
     }
 
+    /// Writes JSON and one newline, whether it ends with some already or not: an answer of the agent's does.
+    static func print(json: [UInt8]) throws {
+        let newline = UInt8(ascii: "\n")
+        let end = json.lastIndex { $0 != newline }.map { $0 + 1 } ?? 0
+        try print(json[..<end] + [newline])
+    }
+
     /// Says something beside the output.
     static func note(_ text: String) { _ = write(Array((text + "\n").utf8), to: STDERR_FILENO) }
 

@@ -224,7 +224,7 @@ struct ControlSocketTests {
         let running = try Running.withDocument("{}")
         for (path, mode) in [
             (running.paths.statusSocket, 0o666), (running.paths.configSocket, 0o660),
-            (running.paths.controlSocket, 0o660),
+            (running.paths.controlSocket, 0o660), (running.paths.locksSocket, 0o666),
         ] {
             var status = stat()
             #expect(stat(path, &status) == 0)
@@ -240,7 +240,8 @@ struct ControlSocketTests {
         #expect(try idle.answer().status == 200)
         running.stop()
         #expect(idle.isClosed())
-        for path in [running.paths.statusSocket, running.paths.configSocket, running.paths.controlSocket] {
+        let paths = running.paths
+        for path in [paths.statusSocket, paths.configSocket, paths.controlSocket, paths.locksSocket] {
             #expect(access(path, F_OK) != 0)
             #expect(throws: POSIXError.self) { try Client(path) }
         }

@@ -30,7 +30,7 @@ func source(
     return AgentPlan.Source(fetch: spec, isRequired: required)
 }
 
-/// An agent behind its three sockets, in a directory of its own.
+/// An agent behind its sockets, in a directory of its own.
 final class Running: Sendable {
     let agent: Agent
     let server: ControlServer

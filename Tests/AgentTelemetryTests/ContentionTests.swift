@@ -117,6 +117,30 @@ struct ContentionTests {
         #expect((Int(second.value("AGENT_ACQUISITIONS") ?? "") ?? 0) >= 2)
     }
 
+    @Test("Of a lock that was only spun for no wait is told")
+    func onlySpun() throws {
+        var figures = figures("test.spun") {
+            $0.acquisitions = 44_002
+            $0.contended = 1
+            $0.spun = 1
+        }
+        var news = LockReporter.News()
+        news.add(figures.statistics, since: LockStatistics())
+        let spun = LockReporter.record(figures, news, generation: 1)
+        #expect(
+            spun.message == "lock test.spun: 1 of 44002 acquisitions contended since the last report, "
+                + "only spun: nobody slept for it"
+        )
+        #expect(spun.value("AGENT_SPINS") == "1")
+        figures.statistics.contended += 1
+        figures.statistics.waitTotalNanoseconds = 7_000
+        figures.statistics.waitMaxNanoseconds = 7_000
+        news = LockReporter.News()
+        news.add(figures.statistics, since: LockStatistics())
+        let waited = LockReporter.record(figures, news, generation: 1)
+        #expect(waited.message.hasSuffix("contended since the last report, 7 µs waited; longest wait so far 7 µs"))
+    }
+
     @Test("Locks come and go: a new one under an old name has figures of its own")
     func lockThatComesAgain() async {
         await #expect(processExitsWith: .success) {

@@ -221,8 +221,11 @@ struct LocksTextTests {
         var second = first
         second.locks[0].acquisitions += 10
         var third = Self.report([Self.lock("a", waited: 7)], since: 3)
-        #expect(watch.table(first, at: 5_000, style: style) == LocksText.render(first, histograms: false, style: style))
-        let changes = watch.table(second, at: 7_000, style: style)
+        let totals = watch.table(first, at: 5_000, style: style)
+        #expect(totals.text == LocksText.render(first, histograms: false, style: style))
+        #expect(totals.what == "totals since \(first.since.forPeople)")
+        let (what, changes) = watch.table(second, at: 7_000, style: style)
+        #expect(what == "changes in each second")
         #expect(changes.hasPrefix("LOCK  WAITED/S"))
         #expect(changes.contains("a          0us            0           5 "), "\(changes)")
         let problem = Problem("nobody is\nthere", remedy: "start it", exit: .notRunning)
@@ -230,10 +233,12 @@ struct LocksTextTests {
         #expect(away?.hasSuffix("nobody is\\u{a}there\n") == true)
         #expect(watch.away(problem) == nil)
         let restarted = watch.table(third, at: 9_000, style: style)
-        #expect(restarted.hasPrefix("the agent has restarted"))
-        #expect(restarted.hasSuffix(LocksText.render(third, histograms: false, style: style)))
+        #expect(restarted.what == "totals since \(third.since.forPeople)", "no changes: it counts from the start")
+        #expect(restarted.text.hasPrefix("the agent has restarted"))
+        #expect(restarted.text.hasSuffix(LocksText.render(third, histograms: false, style: style)))
         third.locks[0].acquisitions += 3
-        #expect(watch.table(third, at: 10_000, style: style).contains("           3 "))
+        let after = watch.table(third, at: 10_000, style: style)
+        #expect(after.what == "changes in each second" && after.text.contains("           3 "))
         #expect(watch.away(problem) != nil)
     }
 }

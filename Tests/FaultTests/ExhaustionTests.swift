@@ -140,6 +140,8 @@ struct ExhaustionTests {
             try connection.send("GET", "/readyz")
             return connection
         }
+        let locks = try KeptConnection(agent.directory.path("run/locks.sock"))
+        try locks.send("GET", "/v1/locks")
         // A connection to the origin that was kept would need no descriptor.
         try waitUntil("fetching to fail", deadline: .seconds(20)) {
             let told = try JSONValue(parsing: status.ask("GET", "/v1/status").text)
@@ -167,7 +169,8 @@ struct ExhaustionTests {
         }
         try agent.waitUntilReady()
         #expect(try agent.control("get", "greeting").standardOutput == "\"hello\"\n")
-        withExtendedLifetime((more, remote)) {}
+        #expect(try HTTPClient.send("GET", "/", to: .unix(agent.directory.path("run/locks.sock"))).status == 200)
+        withExtendedLifetime((more, locks, remote)) {}
     }
 
     private static func limit(of agent: FaultAgent) throws -> Int {

@@ -195,6 +195,24 @@ struct CommandTests {
         #expect(try JSONValue(parsing: json.standardOutput)["health"]["level"].string == "degraded")
     }
 
+    @Test("JSON ends with one newline, whichever command it is of")
+    func newlines() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("app.json", document(1))
+        let agent = try AgentProcess.ready(AgentSettings(sources: ["app": .init(url: "file://\(file)")]))
+        let options = ["--runtime-dir", agent.runtimeDirectory, "-o", "json"]
+        let bundle = directory.path("bundle.tar.gz")
+        for command in [
+            ["status"], ["sources"], ["locks"], ["refresh"], ["reload", "--wait"], ["get", "version"], ["get"],
+            ["doctor"],
+            ["support-bundle", bundle], ["locks", "--watch=100ms", "--count", "1"],
+        ] {
+            let output = try Program.run([AgentProcess.path(of: "agentctl")] + options + command)
+            #expect(output.standardOutput.hasSuffix("}\n"), "\(command): \(output)")
+            #expect(!output.standardOutput.hasSuffix("\n\n"), "\(command)")
+        }
+    }
+
     @Test("status exits with 4 without permission", .enabled(if: geteuid() == 0))
     func noPermission() throws {
         let directory = try TemporaryDirectory()

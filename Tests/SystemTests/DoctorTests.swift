@@ -152,7 +152,7 @@ struct DoctorTests {
         patient.agent.program.stop(signal: SIGKILL)
         let diagnosis = try patient.examine()
         expect(diagnosis, fails: ["agent.running"], "socket.stale", found: "no agent runs", advice: "rm ")
-        #expect(diagnosis.checks.filter { $0.id == "socket.stale" }.count == 3)
+        #expect(diagnosis.checks.filter { $0.id == "socket.stale" }.count == 4)
     }
 
     // MARK: The configuration

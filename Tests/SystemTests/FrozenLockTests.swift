@@ -8,6 +8,8 @@ import Testing
 struct FrozenLockTests {
     /// What was done to the threads, by the watch of who did it.
     private struct Deed {
+        /// What `agentctl` and `curl` said while the holder was stopped.
+        var meanwhile: JSONValue
         /// From when the waiter was seen asleep until the holder went on.
         var held: Double
         /// From when the holder went on until the waiter was let go on, if that was stopped too.
@@ -45,7 +47,15 @@ struct FrozenLockTests {
             url = "http://agent/" + request + "#[1-100000000]"
             return subprocess.Popen(["curl", "-s", "-o", "/dev/null", "--unix-socket", "/run/agent/" + socket, url])
 
-        loads = [load("status.sock", path) for path in ("v1/locks", "v1/status", "v1/sources", "v1/status") for _ in range(2)]
+        def ask(*command):
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def answer(process):
+            output, errors = process.communicate(timeout=20)
+            return {"code": process.returncode, "output": output, "errors": errors}
+
+        # Not v1/locks: the one lock that must not be the one that is held is the registry's.
+        loads = [load("status.sock", path) for path in ("v1/status", "v1/sources") for _ in range(4)]
         time.sleep(0.2)
         names = {int(task): open(tasks + task + "/comm").read().strip() for task in os.listdir(tasks)}
         holder = next(task for task, name in names.items() if name == "agent-worker-0")
@@ -71,6 +81,19 @@ struct FrozenLockTests {
             ptrace(CONT, holder)
             time.sleep(0.001)
         waiter = found[0]
+        # A moment, until all that answer wait, too.
+        time.sleep(0.5)
+        asked = {
+            "text": ask("agentctl", "--timeout", "500ms", "locks"),
+            "json": ask("agentctl", "--timeout", "500ms", "-o", "json", "locks"),
+            "watch": ask("agentctl", "--timeout", "500ms", "locks", "--watch=200ms", "--count", "2"),
+            "status": ask("agentctl", "--timeout", "500ms", "status"),
+            "doctor": ask("agentctl", "--timeout", "500ms", "-o", "json", "doctor"),
+            "read": ask("curl", "-sS", "-m", "1", "--unix-socket", "/run/agent/config.sock", "http://agent/v1/config/version"),
+            "metrics": ask("curl", "-sS", "-m", "5", "--unix-socket", "/run/agent/locks.sock", "http://agent/metrics"),
+            "bundle": ask("agentctl", "--timeout", "500ms", "-o", "json", "support-bundle", "/root/%s.tar.gz" % waiter),
+        }
+        meanwhile = {name: answer(process) for name, process in asked.items()}
         time.sleep(max(0, began + hold - time.monotonic()))
         if wait:
             ptrace(SEIZE, waiter)
@@ -85,7 +108,7 @@ struct FrozenLockTests {
             process.kill()
             process.wait()
         print(json.dumps({"held": released - began, "waiterStopped": resumed - released if wait else 0,
-                          "waiter": waiter, "tries": tries}))
+                          "waiter": waiter, "tries": tries, "meanwhile": meanwhile}))
         """
 
     private func freeze(_ host: Host, hold: Double, wait: Double) throws -> Deed {
@@ -98,6 +121,7 @@ struct FrozenLockTests {
         try #require(output.code == 0, "\(output)")
         let deed = try JSONValue(parsing: output.standardOutput)
         return Deed(
+            meanwhile: deed["meanwhile"],
             held: try #require(deed["held"].double),
             waiterStopped: try #require(deed["waiterStopped"].double),
             waiter: try #require(deed["waiter"].int)
@@ -121,6 +145,58 @@ struct FrozenLockTests {
 
     private func number(_ record: JSONValue, _ field: String) throws -> Int {
         try #require(record[field].string.flatMap { Int($0) })
+    }
+
+    private struct Told: Equatable {
+        var lock: String
+        var waiter: String
+        var holder: String
+    }
+
+    /// While the lock was held nobody answered at `status.sock`, and yet all was to be had.
+    ///
+    /// - Returns: what all who were asked agreed on.
+    private func expectTold(_ meanwhile: JSONValue) throws -> Told {
+        func said(_ name: String, _ stream: String = "output") -> String { meanwhile[name][stream].string ?? "" }
+        #expect(meanwhile["status"]["code"].int == 4, "\(meanwhile["status"])")
+        let note = "the agent's workers do not answer; these figures come from its locks.sock"
+        // What the catalog says of it: reads wait, too, and doctor points to where the reason is.
+        #expect(meanwhile["read"]["code"].int == 28, "\(meanwhile["read"])")
+        let doctor = try JSONValue(parsing: said("doctor"))
+        let answers = try #require(doctor["checks"].array.first { $0["id"].string == "agent.answers" })
+        #expect(answers["result"].string == "fail")
+        #expect(answers["advice"].string?.contains("journalctl -u agent AGENT_EVENT=lock_stuck") == true)
+        for name in ["text", "json"] {
+            #expect(meanwhile[name]["code"].int == 0)
+            #expect(said(name, "errors") == "agentctl: \(note)\n", "\(name)")
+        }
+
+        let shown = try #require(JSONValue(parsing: said("json"))["locks"].array.first)
+        let lock = try #require(shown["name"].string)
+        let waiter = try #require(shown["waiting_site"].string)
+        let holder = try #require(shown["holding_site"].string)
+        #expect(try #require(shown["waiting"].int) >= 1)
+        #expect(try #require(shown["waiting_us"].int) > 400_000)
+        #expect(waiter.contains(".swift:") && holder.contains(".swift:"))
+
+        // Lines are broken where they get too long.
+        let told = "at \(waiter); held by \(holder)"
+        for name in ["text", "watch"] {
+            let words = said(name).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(words.contains("waiting now: ") && words.contains(told), "\(said(name))")
+        }
+        #expect(said("text").split(separator: "\n").dropFirst().first?.hasPrefix(lock) == true, "the worst is first")
+        #expect(said("watch").components(separatedBy: note).count == 3, "above each table")
+
+        let age = said("metrics").split(separator: "\n").first {
+            $0.hasPrefix("config_agent_lock_waiting_seconds{lock=\"\(lock)\"") && !$0.hasSuffix(" 0")
+        }
+        #expect(age?.contains("site=\"\(waiter)\",holder=\"\(holder)\"") == true, "\(age ?? "")")
+
+        let entries = try JSONValue(parsing: said("bundle"))["entries"].array.compactMap(\.string)
+        #expect(entries.contains("locks.json") && entries.contains("metrics.txt"))
+        #expect(entries.contains("status.json.error"))
+        return Told(lock: lock, waiter: waiter, holder: holder)
     }
 
     @Test(
@@ -148,6 +224,14 @@ struct FrozenLockTests {
         #expect(Double(hold) / 1e6 <= waited * 1.1, "\(record["MESSAGE"]) \(deed)")
         #expect(try number(record, "TID") > 0)
         #expect(waiter.contains(".swift:") && holder.contains(".swift:"))
+        let told = try expectTold(deed.meanwhile)
+        // Where a waiter was stopped, its wait is the longest, which need not be the one that began first.
+        if wait == 0 { #expect(told == Told(lock: lock, waiter: waiter, holder: holder)) }
+
+        // That advice leads somewhere.
+        let stuck = try host.container.journal("-u agent AGENT_EVENT=lock_stuck")
+        let ofLock = stuck.filter { $0["AGENT_LOCK"].string == told.lock }
+        #expect(ofLock.contains { $0["AGENT_HOLDER_SITE"].string == told.holder }, "\(stuck)")
 
         let report = try JSONValue(parsing: host.container.check("agentctl -o json locks"))
         let shown = try #require(report["locks"].array.first { $0["name"].string == lock })

@@ -58,6 +58,9 @@ struct LocksTests {
         let next = try AgentProcess(after: agent)
         try next.waitUntilReady()
         try waitUntil("the restart") { isTold("the agent has restarted and counts from the start\nLOCK") }
+        let lines = watch.standardOutput.components(separatedBy: "\n")
+        let above = lines.prefix { !$0.hasPrefix("the agent has restarted") }.last
+        #expect(above?.contains(" UTC  totals since ") == true, "\(above ?? "")")
         let length = watch.standardOutput.count
         try waitUntil("more changes") { watch.standardOutput.dropFirst(length).contains("ACQUIRED/S") }
         #expect(watch.isRunning)
@@ -67,7 +70,9 @@ struct LocksTests {
     @Test("What makes no sense together is refused")
     func refused() throws {
         let agent = try agent()
-        for arguments in [["--watch=1ms"], ["--watch=soon"], ["--count", "1"], ["--watch", "--histogram"]] {
+        for arguments in [
+            ["--watch=1ms"], ["--watch=soon"], ["--watch="], ["--count", "1"], ["--watch", "--histogram"],
+        ] {
             #expect(try Program.run(watch(agent) + arguments).code == 64, "\(arguments)")
         }
         agent.program.stop()

@@ -31,6 +31,7 @@ struct SystemdTests {
                 755 agent agent /run/agent
                 660 root agent /run/agent/config.sock
                 660 root agent-admin /run/agent/control.sock
+                666 agent agent /run/agent/locks.sock
                 666 root root /run/agent/status.sock
                 """
         )
