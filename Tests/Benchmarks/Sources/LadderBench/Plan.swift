@@ -146,7 +146,8 @@ enum Plan {
     private static let asyncFlight = Subject("ladder, async", .swift, "async")
     private static let threadFlight = Subject("ladder, threads", .swift, "threads")
     private static let rustFlight = Subject("Rust Mutex + Condvar", .rust, "rust-condvar")
-    private static let flights = [goFlight, asyncFlight, threadFlight, rustFlight]
+    private static let callersFlight = Subject("ladder, async, in the caller's task", .swift, "async-callers")
+    private static let flights = [goFlight, asyncFlight, callersFlight, threadFlight, rustFlight]
 
     private static let lonelyFlights = Contest(
         "flight-alone",
@@ -154,6 +155,7 @@ enum Plan {
         [],
         flights,
         [
+            Comparison(callersFlight, to: goFlight, .atMost(0.4, "P6")),
             Comparison(asyncFlight, to: goFlight, .atMost(0.4, "P6")),
             Comparison(threadFlight, to: goFlight, .atMost(0.6, "P6")),
         ]
