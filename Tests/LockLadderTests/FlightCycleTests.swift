@@ -215,7 +215,7 @@ import Testing
     @Test func waitsForItselfWithoutTheGraph() {
         let late = Late<Threaded>()
         let group = Threaded("test.cycle.control") { key, _ in
-            try FlightNode.$current.withValue(nil) {
+            try FlightFrame.outside {
                 try late.now?.value(for: key, until: .inMilliseconds(30)) ?? ""
             }
         }
@@ -226,17 +226,17 @@ import Testing
 
     /// Whoever is not inside a flight never comes near the graph's lock.
     @Test func costsNothingWhereNobodyNests() {
-        let other = FlightNode(group: "test.cycle.free", key: 0)
+        let other = KeyedFlightNode(group: "test.cycle.free", key: 0)
         #expect(FlightNode.current == nil)
         let entered = LooseCount()
         let group = Threaded("test.cycle.free") { key, _ in
-            if FlightNode.current?.targets.isEmpty == false { entered.add(1) }
+            if FlightNode.ofCaller?.targets.isEmpty == false { entered.add(1) }
             return key
         }
         for index in 0..<100 { #expect(toldNow { try group.value(for: "\(index % 3)") } == "\(index % 3)") }
         #expect(entered.now == 0)
         // What is entered is taken out, and a wait of a flight that is over closes no cycle.
-        let node = FlightNode(group: "test.cycle.free", key: 1)
+        let node = KeyedFlightNode(group: "test.cycle.free", key: 1)
         let wait = FlightGraph.Wait(waiter: node, target: other, behind: nil)
         let back = FlightGraph.Wait(waiter: other, target: node, behind: nil)
         #expect(throws: Never.self) { try FlightGraph.enter(wait) }

@@ -11,7 +11,7 @@
 /// - Keys and callers are bounded; what goes past a bound is refused at once.
 /// - A call out of the work of a flight that waits for that very flight, directly or through others and other groups,
 ///   throws ``SingleFlightError/cycle(path:)`` instead of waiting for ever.
-/// - Progress: a mutex around a dictionary; neither work nor callbacks run under it. Deadlines are kept by one thread
+/// - Progress: a mutex around a table; neither work nor callbacks run under it. Deadlines are kept by one thread
 ///   for the whole process.
 /// - Memory order: what the work did before it returned is seen by all whom it answers.
 /// - Thread safety: any number of tasks, in any isolation.
@@ -86,7 +86,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         negative: NegativePolicy<Value> = .none,
         work: @escaping @Sendable (Key) async throws -> Value
     ) {
-        let table = Table(limits: limits) { Context(node: FlightNode(group: name, key: $0.key)) }
+        let table = Table(limits: limits) { Context(node: KeyedFlightNode(group: name, key: $0.key)) }
         state = Mutex(name, State(table: table, negatives: NegativeCache(limit: negative.entries)))
         accounting = FlightAccounting(name)
         self.negative = negative
@@ -126,7 +126,6 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
                 case .answered(let result): unsafe continuation.resume(with: result)
                 case .aboard(let boarding):
                     let site = CallSite(fileID: fileID, line: line)
-                    accounting.noteCall(at: site, causesWork: boarding.isToBegin)
                     if boarding.ticket.isFolded { call.slept = accounting.beginWait(at: site, in: function) }
                     board(call, boarding, until: deadline)
                 }
@@ -157,6 +156,10 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
             case .success(let boarding):
                 unsafe call.continuation = unsafe continuation
                 call.ticket = boarding.ticket
+                accounting.noteCall(
+                    at: CallSite(fileID: site.fileID, line: site.line),
+                    causesWork: boarding.isToBegin
+                )
                 return .aboard(boarding)
             }
         }
@@ -221,7 +224,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         let result: Result<Value, any Error>
         do {
             result = .success(
-                try await run.context.node.perform { [work] in try await work(run.flight.key) }
+                try await run.context.node.perform(work, run.flight.key)
             )
         } catch {
             result = .failure(error)

@@ -79,7 +79,7 @@ enum FlightGraph {
     /// A rerun bears the name of the flight that it follows: the two are told as one.
     private static func labels(of path: [FlightNode]) -> [String] {
         var labels: [String] = []
-        for label in path.map({ $0.label() }) where labels.last != label { labels.append(label) }
+        for label in path.map({ $0.label }) where labels.last != label { labels.append(label) }
         // One that waits for itself alone.
         if labels.count == 1 { labels += labels }
         return labels
