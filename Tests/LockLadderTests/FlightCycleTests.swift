@@ -227,10 +227,10 @@ import Testing
     /// Whoever is not inside a flight never comes near the graph's lock.
     @Test func costsNothingWhereNobodyNests() {
         let other = KeyedFlightNode(group: "test.cycle.free", key: 0)
-        #expect(FlightNode.current == nil)
+        #expect(CurrentFlight.isNone)
         let entered = LooseCount()
         let group = Threaded("test.cycle.free") { key, _ in
-            if FlightNode.ofCaller?.targets.isEmpty == false { entered.add(1) }
+            if CurrentFlight.node?.targets.isEmpty == false { entered.add(1) }
             return key
         }
         for index in 0..<100 { #expect(toldNow { try group.value(for: "\(index % 3)") } == "\(index % 3)") }

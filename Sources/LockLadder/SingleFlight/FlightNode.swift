@@ -1,29 +1,10 @@
 internal import Synchronization
 
-/// One flight as its work and the wait-for graph know it.
+/// One flight as the wait-for graph knows it, and as its work does that is to learn that nobody wants it any more.
 @usableFromInline
 class FlightNode: @unchecked Sendable {
     // SAFETY: `@unchecked Sendable`: `targets` is touched under the graph's mutex only; all else is immutable or
     // atomic.
-
-    /// The flight whose work the current task does. Child tasks inherit it, and so do unstructured tasks that the work
-    /// starts. Work that a thread does without a task is told by its ``FlightFrame``.
-    @TaskLocal static var current: FlightNode?
-
-    /// The flight out of whose work the caller comes: the innermost, whether a task or a thread does it.
-    @usableFromInline static var ofCaller: FlightNode? { FlightFrame.node(inside: current) }
-
-    /// The same for code that is compiled into its users.
-    @usableFromInline static let binding = $current
-
-    /// By what the runtime knows ``current``.
-    // SAFETY: never freed, and read only.
-    @usableFromInline nonisolated(unsafe) static let taskLocal = unsafe UnsafeRawPointer(
-        Unmanaged.passUnretained($current).toOpaque()
-    )
-
-    /// The flight of the current task, for code that is compiled into its users.
-    @usableFromInline static var ofTask: FlightNode? { current }
 
     @usableFromInline let group: StaticString
     /// The flights that calls out of this one's work wait for.
@@ -43,15 +24,6 @@ class FlightNode: @unchecked Sendable {
 
     // Relaxed: a hint to the work, which orders nothing.
     @usableFromInline final var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
-
-    /// Runs the work of this flight in the current task.
-    @inlinable
-    final func perform<Key: Sendable, Value: Sendable>(
-        _ work: @Sendable (Key) async throws -> Value,
-        _ key: Key
-    ) async throws -> Value {
-        try await Self.binding.withValue(self) { try await work(key) }
-    }
 
     @usableFromInline
     final func end(isCancelled: Bool) {

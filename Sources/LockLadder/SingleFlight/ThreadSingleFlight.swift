@@ -133,7 +133,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         line: UInt = #line,
         function: StaticString = #function
     ) throws -> Value {
-        if deadline == nil, !negative.keepsAny, FlightFrame.isInsideNone {
+        if deadline == nil, !negative.keepsAny, CurrentFlight.isNone {
             let site = CallSite(fileID: fileID, line: line)
             let solo = state.withLock(fileID: fileID, line: line) { state -> Table.Solo? in
                 guard let solo = state.table.beginAlone(key, nil) else { return nil }
@@ -210,7 +210,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         until deadline: MonotonicTime?,
         _ site: (CallSite, StaticString)
     ) throws -> Value {
-        guard let current = FlightNode.ofCaller else { return try complete(boarding, call, until: deadline, site) }
+        guard let current = CurrentFlight.node else { return try complete(boarding, call, until: deadline, site) }
         let wait = FlightGraph.Wait(waiter: current, target: boarding.run.context, behind: boarding.behind?.context)
         do throws(SingleFlightError) {
             try FlightGraph.enter(wait)
@@ -313,7 +313,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         // Only a thread of the group's comes too late, and nobody looks at what it returns.
         guard isWanted else { return .failure(CancellationError()) }
         let flight = run.flight
-        var frame = FlightFrame(owner: self, id: flight.id, place: flight.place, inside: FlightNode.ofTask)
+        var frame = FlightFrame(owner: self, id: flight.id, place: flight.place, inside: CurrentFlight.idOfTask)
         let result = frame.perform { Result { try work(flight.key, RunningFlight(node: run.context)) } }
         land(flight, with: result, endsThread: isOnOwnThread)
         return result
