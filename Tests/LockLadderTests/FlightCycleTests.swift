@@ -65,6 +65,29 @@ import Testing
         late.set(nil)
     }
 
+    /// A thread's flight in a task's, and a task's begun on the spot in a thread's, in groups that number alike.
+    @Test func tellsTheInnermostFlightOfAThread() async {
+        let late = Late<Async>()
+        let inner = Threaded("inner") { key, _ in
+            // Not the thread's work, but what it lends its stack to.
+            let answer = Plain("")
+            Task.immediateDetached {
+                let told = await told { try await late.now?.value(for: key) ?? "" }
+                answer.change { $0 = told }
+            }
+            return answer.now
+        }
+        let leaf = Async("leaf") { _ in CurrentFlight.node?.label ?? "none" }
+        late.set(leaf)
+        let app = Async("app") { key in
+            let own = CurrentFlight.node?.label ?? "none"
+            return own + " " + (try inner.value(for: key)) + " " + (CurrentFlight.node?.label ?? "none")
+        }
+        #expect(await told { try await app.value(for: "x") } == "app:x leaf:x app:x")
+        #expect(CurrentFlight.isNone)
+        late.set(nil)
+    }
+
     // MARK: Two who meet
 
     /// Two flights, begun by different callers, that come to wait for one another.

@@ -115,6 +115,25 @@ import Testing
         #expect(second.place == first.place && table.entries[first.place].context == later)
     }
 
+    /// Nor does it look where there is nothing any more.
+    @Test func tellsALateComerNothingOfAPlaceThatHasGone() {
+        typealias Table = FlightTable<Int, Int, Int>
+        var table = Table(limits: FlightLimits()) { Int($0.id) }
+        var flights: [Table.Solo] = []
+        for key in 0..<100 { if let flight = table.beginAlone(key, 0) { flights.append(flight) } }
+        #expect(flights.count == 100)
+        for flight in flights {
+            let isOver = table.landAlone(flight, isFailure: false)
+            #expect(isOver)
+        }
+        for (key, flight) in flights.enumerated() {
+            let context = table.context(of: flight.id, at: flight.place)
+            let isGone = !table.depart(flight.flight(key)) && table.leave(flight.ticket(key)).waiter == nil
+            #expect(context == nil && isGone)
+        }
+        #expect(table.entries.slots.isEmpty)
+    }
+
     /// A task that the work started goes on after the flight; a later flight is none of its business.
     @Test func leavesATaskThatOutlivesItsFlightAlone() async {
         let gate = Gate()

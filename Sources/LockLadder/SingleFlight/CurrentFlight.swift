@@ -28,6 +28,7 @@ struct CurrentFlight: Sendable {
     /// starts. Work that a thread does without a task is told by its ``FlightFrame``.
     @TaskLocal static var ofTask: CurrentFlight?
 
+    /// The same for code that is compiled into its users.
     @usableFromInline static let binding = $ofTask
 
     /// By what the runtime knows ``ofTask``.
@@ -36,8 +37,16 @@ struct CurrentFlight: Sendable {
         Unmanaged.passUnretained($ofTask).toOpaque()
     )
 
-    /// The flight of the current task, for code that is compiled into its users.
-    @usableFromInline static var idOfTask: UInt64? { ofTask?.id }
+    /// Tells a flight from all others of the process.
+    @usableFromInline
+    struct Identity: Equatable {
+        let owner: ObjectIdentifier
+        let id: UInt64
+    }
+
+    @usableFromInline static var identityOfTask: Identity? {
+        ofTask.map { Identity(owner: ObjectIdentifier($0.owner), id: $0.id) }
+    }
 
     /// Whether a call made here comes out of the work of no flight.
     @inlinable
@@ -48,10 +57,12 @@ struct CurrentFlight: Sendable {
     /// there is none, or nobody waits for it any more.
     @usableFromInline static var node: FlightNode? {
         let current = ofTask
-        guard let frame = unsafe cll_flight_frame()?.assumingMemoryBound(to: FlightFrame.self),
-            unsafe frame.pointee.outer == current?.id
-        else { return current?.owner.node(of: current?.id ?? 0, at: current?.place ?? 0) }
-        return unsafe frame.pointee.owner.node(of: frame.pointee.id, at: frame.pointee.place)
+        if let frame = unsafe cll_flight_frame()?.assumingMemoryBound(to: FlightFrame.self),
+            unsafe frame.pointee.outer == identityOfTask
+        {
+            return unsafe frame.pointee.owner.node(of: frame.pointee.id, at: frame.pointee.place)
+        }
+        return current.flatMap { $0.owner.node(of: $0.id, at: $0.place) }
     }
 
     /// Does work of this flight in the current task.
@@ -62,49 +73,5 @@ struct CurrentFlight: Sendable {
         _ key: Key
     ) async throws -> Value {
         try await Self.binding.withValue(self) { try await work(key) }
-    }
-}
-
-/// The flight whose work a thread does, on that thread's stack for as long as it does it.
-///
-/// It costs a store or two, where a task-local value outside of a task costs memory. A task that the work starts does
-/// not inherit it: what it calls is not the work's call.
-@safe
-@usableFromInline
-struct FlightFrame {
-    @usableFromInline unowned(unsafe) let owner: any FlightOwner
-    @usableFromInline let id: UInt64
-    @usableFromInline let place: Int
-    /// The task's flight when this one began: where it is another one now, that one is the inner.
-    @usableFromInline let outer: UInt64?
-
-    // SAFETY: `unowned(unsafe)`: the owner does the work itself, in a method of its own.
-    @inlinable
-    init(owner: any FlightOwner, id: UInt64, place: Int, inside outer: UInt64?) {
-        unsafe self.owner = owner
-        self.id = id
-        self.place = place
-        self.outer = outer
-    }
-
-    /// Does work of the flight on this thread.
-    @inlinable
-    @inline(__always)
-    mutating func perform<Value>(_ work: () throws -> Value) rethrows -> Value {
-        let outside = unsafe cll_flight_frame()
-        return unsafe try withUnsafeMutablePointer(to: &self) { frame in
-            unsafe cll_set_flight_frame(UnsafeMutableRawPointer(frame))
-            // SAFETY: taken away again before this frame of the stack goes.
-            defer { unsafe cll_set_flight_frame(outside) }
-            return try work()
-        }
-    }
-
-    /// Runs what is not to count as the work of the flight of this thread.
-    static func outside<Value>(_ body: () throws -> Value) rethrows -> Value {
-        let frame = unsafe cll_flight_frame()
-        cll_set_flight_frame(nil)
-        defer { unsafe cll_set_flight_frame(frame) }
-        return try body()
     }
 }

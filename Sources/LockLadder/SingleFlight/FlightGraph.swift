@@ -5,7 +5,8 @@
 /// cycle: of two calls that would close one together the later is refused.
 ///
 /// - A call with a deadline is refused too: that it would end some time makes the wait no less in vain.
-/// - An unstructured task that the work started counts as part of the work until the flight has landed.
+/// - An unstructured task that the work of a task started counts as part of the work until the flight has landed. One
+///   that the work of a thread started does not.
 @usableFromInline
 enum FlightGraph {
     /// A wait of `waiter`'s work for `target`, which in turn cannot begin before `behind` has ended.

@@ -205,7 +205,9 @@ struct FlightTable<Key: Hashable & Sendable, Waiter: Sendable, Context: Sendable
     /// The context of a flight, unless it is over or was abandoned.
     @inlinable
     mutating func context(of id: UInt64, at place: Int) -> Context? {
-        entries[place].id == id ? run(at: place).context : nil
+        // Later flights may have left fewer places.
+        guard place < entries.slots.count, entries[place].id == id else { return nil }
+        return run(at: place).context
     }
 
     @inlinable

@@ -313,7 +313,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         // Only a thread of the group's comes too late, and nobody looks at what it returns.
         guard isWanted else { return .failure(CancellationError()) }
         let flight = run.flight
-        var frame = FlightFrame(owner: self, id: flight.id, place: flight.place, inside: CurrentFlight.idOfTask)
+        var frame = FlightFrame(owner: self, id: flight.id, place: flight.place, inside: CurrentFlight.identityOfTask)
         let result = frame.perform { Result { try work(flight.key, RunningFlight(node: run.context)) } }
         land(flight, with: result, endsThread: isOnOwnThread)
         return result
