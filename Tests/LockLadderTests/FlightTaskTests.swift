@@ -41,6 +41,20 @@ import Testing
         #expect(group.statistics.flights == 1 && group.statistics.folded == 1)
     }
 
+    private actor Home {
+        func ask(_ group: AsyncSingleFlight<String, Bool>) async throws -> Bool { try await group.value(for: "a") }
+    }
+
+    @Test func worksWhereItsCallerRuns() async throws {
+        let home = Home()
+        let group = AsyncSingleFlight<String, Bool>("test.task.home", task: .callers) { _ in
+            await Task.yield()
+            // Ends the process where it does not hold.
+            return home.assumeIsolated { _ in true }
+        }
+        #expect(try await home.ask(group))
+    }
+
     /// What a caller meets: a group of the ladder's, or a copy.
     private typealias Call = @Sendable (_ deadline: MonotonicTime?) async throws -> Int
 
