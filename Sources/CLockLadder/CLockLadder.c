@@ -98,3 +98,7 @@ uint32_t cll_assign_thread_index(void) {
     cll_thread_index_slot = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) | 0x80000000u;
     return cll_thread_index_slot;
 }
+
+// -- The flight whose work a thread does ----------------------------------------------------------------------------
+
+_Thread_local void *cll_flight_frame_slot __attribute__((tls_model("initial-exec")));

@@ -65,6 +65,29 @@ import Testing
         late.set(nil)
     }
 
+    /// A thread's flight in a task's, and a task's begun on the spot in a thread's, in groups that number alike.
+    @Test func tellsTheInnermostFlightOfAThread() async {
+        let late = Late<Async>()
+        let inner = Threaded("inner") { key, _ in
+            // Not the thread's work, but what it lends its stack to.
+            let answer = Plain("")
+            Task.immediateDetached {
+                let told = await told { try await late.now?.value(for: key) ?? "" }
+                answer.change { $0 = told }
+            }
+            return answer.now
+        }
+        let leaf = Async("leaf") { _ in CurrentFlight.node?.label ?? "none" }
+        late.set(leaf)
+        let app = Async("app") { key in
+            let own = CurrentFlight.node?.label ?? "none"
+            return own + " " + (try inner.value(for: key)) + " " + (CurrentFlight.node?.label ?? "none")
+        }
+        #expect(await told { try await app.value(for: "x") } == "app:x leaf:x app:x")
+        #expect(CurrentFlight.isNone)
+        late.set(nil)
+    }
+
     // MARK: Two who meet
 
     /// Two flights, begun by different callers, that come to wait for one another.
@@ -215,7 +238,7 @@ import Testing
     @Test func waitsForItselfWithoutTheGraph() {
         let late = Late<Threaded>()
         let group = Threaded("test.cycle.control") { key, _ in
-            try FlightNode.$current.withValue(nil) {
+            try FlightFrame.outside {
                 try late.now?.value(for: key, until: .inMilliseconds(30)) ?? ""
             }
         }
@@ -226,17 +249,17 @@ import Testing
 
     /// Whoever is not inside a flight never comes near the graph's lock.
     @Test func costsNothingWhereNobodyNests() {
-        let other = FlightNode(group: "test.cycle.free", key: 0)
-        #expect(FlightNode.current == nil)
+        let other = KeyedFlightNode(group: "test.cycle.free", key: 0)
+        #expect(CurrentFlight.isNone)
         let entered = LooseCount()
         let group = Threaded("test.cycle.free") { key, _ in
-            if FlightNode.current?.targets.isEmpty == false { entered.add(1) }
+            if CurrentFlight.node?.targets.isEmpty == false { entered.add(1) }
             return key
         }
         for index in 0..<100 { #expect(toldNow { try group.value(for: "\(index % 3)") } == "\(index % 3)") }
         #expect(entered.now == 0)
         // What is entered is taken out, and a wait of a flight that is over closes no cycle.
-        let node = FlightNode(group: "test.cycle.free", key: 1)
+        let node = KeyedFlightNode(group: "test.cycle.free", key: 1)
         let wait = FlightGraph.Wait(waiter: node, target: other, behind: nil)
         let back = FlightGraph.Wait(waiter: other, target: node, behind: nil)
         #expect(throws: Never.self) { try FlightGraph.enter(wait) }

@@ -127,3 +127,18 @@ static inline __attribute__((always_inline)) uint32_t cll_thread_index(void) {
     uint32_t index = cll_thread_index_slot;
     return __builtin_expect(index != 0, 1) ? index : cll_assign_thread_index();
 }
+
+// -- The flight whose work a thread does ----------------------------------------------------------------------------
+
+extern _Thread_local void *_Nullable cll_flight_frame_slot __attribute__((tls_model("initial-exec")));
+
+/// The innermost `FlightFrame` on this thread's stack; NULL outside of all flights.
+static inline __attribute__((always_inline)) void *_Nullable cll_flight_frame(void) { return cll_flight_frame_slot; }
+
+static inline __attribute__((always_inline)) void cll_set_flight_frame(void *_Nullable frame) {
+    cll_flight_frame_slot = frame;
+}
+
+/// The Swift runtime's look at a task-local value: where it lies, or NULL when none is bound. `TaskLocal.get()` calls it
+/// too, and then copies the value, which costs several times as much.
+__attribute__((swiftcall)) void *_Nullable swift_task_localValueGet(const void *_Nonnull key);

@@ -1,5 +1,5 @@
 internal import CLockLadder
-internal import Synchronization
+public import Synchronization
 
 /// What a group tells the contention figures: each call counts as an acquisition, each caller that waited for the work
 /// of another as contended, and whoever does the work as the holder.
@@ -11,9 +11,10 @@ final class FlightAccounting: Sendable {
         fileprivate var wait: LockProbe.Wait
     }
 
-    private final class Meter: LockMeter {
-        let calls = Atomic<UInt64>(0)
-        let worker = Atomic<UInt>(0)
+    @usableFromInline
+    final class Meter: LockMeter {
+        @usableFromInline let calls = Atomic<UInt64>(0)
+        @usableFromInline let worker = Atomic<UInt>(0)
         let landedAt = Atomic<UInt64>(0)
 
         // Relaxed, all: figures.
@@ -21,7 +22,7 @@ final class FlightAccounting: Sendable {
         var lastHolder: CallSite { CallSite(word: worker.load(ordering: .relaxed)) }
     }
 
-    private let meter = Meter()
+    @usableFromInline let meter = Meter()
     private let probe: LockProbe
 
     @usableFromInline
@@ -32,16 +33,19 @@ final class FlightAccounting: Sendable {
 
     deinit { ContentionRegistry.shared.leave(probe) }
 
-    /// A call was taken.
+    /// A call was taken. To be called under the group's mutex.
     ///
     /// - Parameter causesWork: whether nobody else is doing this work.
-    @usableFromInline
+    @inlinable
+    @inline(__always)
     func noteCall(at site: CallSite, causesWork: Bool) {
         guard Accounting.isCompiledIn else { return }
-        meter.calls.add(1, ordering: .relaxed)
+        // Relaxed: one writer at a time, so a load and a store are enough to count.
+        meter.calls.store(meter.calls.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         if causesWork { meter.worker.store(site.word, ordering: .relaxed) }
     }
 
+    /// Those who sleep are about to be woken. To be called before the first of them is.
     @usableFromInline
     func noteLanding() {
         guard Accounting.isCompiledIn else { return }

@@ -5,7 +5,8 @@
 /// cycle: of two calls that would close one together the later is refused.
 ///
 /// - A call with a deadline is refused too: that it would end some time makes the wait no less in vain.
-/// - An unstructured task that the work started counts as part of the work until the flight has landed.
+/// - An unstructured task that the work of a task started counts as part of the work until the flight has landed. One
+///   that the work of a thread started does not.
 @usableFromInline
 enum FlightGraph {
     /// A wait of `waiter`'s work for `target`, which in turn cannot begin before `behind` has ended.
@@ -79,7 +80,7 @@ enum FlightGraph {
     /// A rerun bears the name of the flight that it follows: the two are told as one.
     private static func labels(of path: [FlightNode]) -> [String] {
         var labels: [String] = []
-        for label in path.map({ $0.label() }) where labels.last != label { labels.append(label) }
+        for label in path.map({ $0.label }) where labels.last != label { labels.append(label) }
         // One that waits for itself alone.
         if labels.count == 1 { labels += labels }
         return labels

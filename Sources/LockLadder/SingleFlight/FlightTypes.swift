@@ -2,11 +2,14 @@
 public struct KeyedFlight<Key: Hashable & Sendable>: Hashable, Sendable {
     public let key: Key
     public let id: UInt64
+    /// Where its group finds it.
+    @usableFromInline let place: Int
 
     @inlinable
-    init(key: Key, id: UInt64) {
+    init(key: Key, id: UInt64, place: Int) {
         self.key = key
         self.id = id
+        self.place = place
     }
 }
 

@@ -43,9 +43,10 @@ struct NegativeCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// - Returns: what is no longer kept, to be freed under no lock.
     @inlinable
     mutating func note(_ result: Result<Value, any Error>, for key: Key, until expiry: MonotonicTime?) -> [Entry] {
+        guard limit > 0 else { return [] }
         var dropped: [Entry] = []
         if let old = entries.removeValue(forKey: key) { dropped.append(old) }
-        guard let expiry, limit > 0 else { return dropped }
+        guard let expiry else { return dropped }
         while entries.count >= limit, let old = removeOldest() { dropped.append(old) }
         entries[key] = Entry(key: key, result: result, expiry: expiry, number: nextNumber)
         order.append((key, nextNumber))

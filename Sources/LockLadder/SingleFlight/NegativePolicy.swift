@@ -48,9 +48,12 @@ public struct NegativePolicy<Value: Sendable>: Sendable {
     @inlinable
     public static var none: NegativePolicy { NegativePolicy() }
 
+    @inlinable
+    var keepsAny: Bool { classify != nil }
+
     /// The time to ask a cache with; `nil` when nothing is ever kept.
     @inlinable
-    var time: MonotonicTime? { classify == nil ? nil : now() }
+    var time: MonotonicTime? { keepsAny ? now() : nil }
 
     /// Until when `result` is to be kept; `nil`: not at all.
     @inlinable

@@ -12,7 +12,7 @@
 /// - The last caller to leave cancels the flight, in the same step in which it is removed: nobody can join a
 ///   cancelled one. An entry is removed by the identity of its flight, so a late `land` never ends a successor.
 /// - Keys and callers are bounded; what goes past a bound is refused at once.
-/// - Progress: a mutex around a dictionary; no callback runs under it.
+/// - Progress: a mutex around a table; no callback runs under it.
 /// - Memory order: what was done before `land` is seen by the callers' `deliver`.
 public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     public typealias Flight = KeyedFlight<Key>

@@ -1,13 +1,14 @@
 /// A flight as its work sees it.
 public struct RunningFlight: Sendable {
-    @usableFromInline let node: FlightNode
+    /// `nil`: its caller does the work itself, and so never leaves.
+    @usableFromInline let node: FlightNode?
 
     /// Whether all callers have left: the result will be thrown away, so the work may stop.
     @inlinable
-    public var isCancelled: Bool { node.isCancelled }
+    public var isCancelled: Bool { node?.isCancelled ?? false }
 
     @inlinable
-    init(node: FlightNode) {
+    init(node: FlightNode?) {
         self.node = node
     }
 }
@@ -26,11 +27,13 @@ public struct RunningFlight: Sendable {
 /// - Keys, callers and the group's threads are bounded; what goes past a bound is refused at once. A thread counts
 ///   until its work returns, wanted or not.
 /// - A call out of the work of a flight that waits for that very flight, directly or through others and other groups,
-///   throws ``SingleFlightError/cycle(path:)`` instead of waiting for ever.
-/// - Progress: blocking. A mutex around a dictionary, under which neither work nor callbacks run; then a futex.
+///   throws ``SingleFlightError/cycle(path:)`` instead of waiting for ever. The work is what its thread does: a task
+///   that it starts is on its own.
+/// - Cost: a caller that meets nobody takes the group's mutex twice, and allocates nothing.
+/// - Progress: blocking. A mutex around a table, under which neither work nor callbacks run; then a futex.
 /// - Memory order: what the work did before it returned is seen by all whom it answers.
 /// - Thread safety: any number of threads.
-public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable, FlightOwner {
     public typealias Freshness = FlightFreshness
     public typealias Limits = FlightLimits
     public typealias Statistics = FlightStatistics
@@ -106,7 +109,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         negative: NegativePolicy<Value> = .none,
         work: @escaping @Sendable (Key, RunningFlight) throws -> Value
     ) {
-        let table = Table(limits: limits) { FlightNode(group: name, key: $0.key) }
+        let table = Table(limits: limits) { KeyedFlightNode(group: name, key: $0.key) }
         state = Mutex(name, State(table: table, negatives: NegativeCache(limit: negative.entries)))
         accounting = FlightAccounting(name)
         self.name = name
@@ -130,33 +133,61 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         line: UInt = #line,
         function: StaticString = #function
     ) throws -> Value {
+        if deadline == nil, !negative.keepsAny, CurrentFlight.isNone {
+            let site = CallSite(fileID: fileID, line: line)
+            let solo = state.withLock(fileID: fileID, line: line) { state -> Table.Solo? in
+                guard let solo = state.table.beginAlone(key, nil) else { return nil }
+                accounting.noteCall(at: site, causesWork: true)
+                return solo
+            }
+            if let solo { return try flyAlone(key, solo) }
+        }
+        return try join(key, freshness, until: deadline, (fileID, line, function))
+    }
+
+    /// The work of a flight that nobody else may ever come to know, done by its caller.
+    @inlinable
+    func flyAlone(_ key: Key, _ solo: Table.Solo) throws -> Value {
+        var frame = FlightFrame(owner: self, id: solo.id, place: solo.place, inside: nil)
+        let result = frame.perform { Result { try work(key, RunningFlight(node: nil)) } }
+        let isFailure = if case .failure = result { true } else { false }
+        let isOver = state.withLock { $0.table.landAlone(solo, isFailure: isFailure) }
+        if !isOver { land(solo.flight(key), with: result) }
+        return try result.get()
+    }
+
+    @usableFromInline typealias Site = (fileID: StaticString, line: UInt, function: StaticString)
+
+    @inlinable
+    @inline(never)
+    func join(_ key: Key, _ freshness: Freshness, until deadline: MonotonicTime?, _ site: Site) throws -> Value {
         if let deadline, deadline <= .now { throw SingleFlightError.deadlineExceeded }
-        let site = CallSite(fileID: fileID, line: line)
         let now = freshness == .shared ? negative.time : nil
         var call: Call?
         if deadline != nil { call = Call(canLeave: true) }
         // At most twice: the second time there is a call to sleep with.
         while true {
-            let entrance = state.withLock(fileID: fileID, line: line) { [call] state in
-                Self.enter(call, key, freshness, at: now, in: &state)
+            let entrance = state.withLock(fileID: site.fileID, line: site.line) { [call] state in
+                enter(call, key, freshness, at: now, in: &state, site)
             }
             switch entrance {
             case .answered(let result): return try result.get()
             case .aboard(let boarding):
-                accounting.noteCall(at: site, causesWork: boarding.isToBegin)
-                return try fly(boarding, call, until: deadline, (site, function))
+                let site = (CallSite(fileID: site.fileID, line: site.line), site.function)
+                return try fly(boarding, call, until: deadline, site)
             case .occupied: call = Call(canLeave: false)
             }
         }
     }
 
     @inlinable
-    static func enter(
+    func enter(
         _ call: Call?,
         _ key: Key,
         _ freshness: Freshness,
         at now: MonotonicTime?,
-        in state: inout State
+        in state: inout State,
+        _ site: Site
     ) -> Entrance {
         if let now, let kept = state.negatives.result(for: key, at: now) {
             state.table.statistics.negativeHits += 1
@@ -165,7 +196,9 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         if call == nil, state.table.hasFlight(for: key) { return .occupied }
         // A caller without a deadline does the work at once.
         switch state.table.join(key, freshness, call, hasDeparted: call?.canLeave != true) {
-        case .success(let boarding): return .aboard(boarding)
+        case .success(let boarding):
+            accounting.noteCall(at: CallSite(fileID: site.fileID, line: site.line), causesWork: boarding.isToBegin)
+            return .aboard(boarding)
         case .failure(let refusal): return .answered(.failure(SingleFlightError.refused(refusal)))
         }
     }
@@ -177,7 +210,7 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         until deadline: MonotonicTime?,
         _ site: (CallSite, StaticString)
     ) throws -> Value {
-        guard let current = FlightNode.ofCaller else { return try complete(boarding, call, until: deadline, site) }
+        guard let current = CurrentFlight.node else { return try complete(boarding, call, until: deadline, site) }
         let wait = FlightGraph.Wait(waiter: current, target: boarding.run.context, behind: boarding.behind?.context)
         do throws(SingleFlightError) {
             try FlightGraph.enter(wait)
@@ -261,11 +294,11 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
             return true
         }
         guard isAllowed else {
-            land(run, with: .failure(SingleFlightError.tooManyThreads(limit: threadLimit)))
+            land(run.flight, with: .failure(SingleFlightError.tooManyThreads(limit: threadLimit)))
             return
         }
         let thread = NamedThread("\(name)") { [self] in perform(run, isOnOwnThread: true) }
-        if thread == nil { land(run, with: .failure(SingleFlightError.noThread), endsThread: true) }
+        if thread == nil { land(run.flight, with: .failure(SingleFlightError.noThread), endsThread: true) }
     }
 
     /// Does the work of a flight on this thread.
@@ -279,10 +312,10 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
         let isWanted = hasDeparted || depart(run, isOnOwnThread: isOnOwnThread)
         // Only a thread of the group's comes too late, and nobody looks at what it returns.
         guard isWanted else { return .failure(CancellationError()) }
-        let result = run.context.perform {
-            Result { try work(run.flight.key, RunningFlight(node: run.context)) }
-        }
-        land(run, with: result, endsThread: isOnOwnThread)
+        let flight = run.flight
+        var frame = FlightFrame(owner: self, id: flight.id, place: flight.place, inside: CurrentFlight.identityOfTask)
+        let result = frame.perform { Result { try work(flight.key, RunningFlight(node: run.context)) } }
+        land(flight, with: result, endsThread: isOnOwnThread)
         return result
     }
 
@@ -296,24 +329,30 @@ public final class ThreadSingleFlight<Key: Hashable & Sendable, Value: Sendable>
     }
 
     @inlinable
-    func land(_ run: Table.Run, with result: Result<Value, any Error>, endsThread: Bool = false) {
+    func land(_ flight: Table.Flight, with result: Result<Value, any Error>, endsThread: Bool = false) {
         typealias Step = (landing: Table.Landing?, worker: Call?, dropped: [NegativeCache<Key, Value>.Entry])
         let isFailure = if case .failure = result { true } else { false }
         let expiry = negative.expiry(of: result)
         let step = state.withLock { state -> Step in
             // In the same step, so that a caller who is answered finds the thread free.
             if endsThread { state.threads -= 1 }
-            guard let landing = state.table.land(run.flight, isFailure: isFailure) else { return (nil, nil, []) }
+            guard let landing = state.table.land(flight, isFailure: isFailure) else { return (nil, nil, []) }
             let worker = Self.worker(for: landing.next, in: state.table)
-            return (landing, worker, state.negatives.note(result, for: run.flight.key, until: expiry))
+            return (landing, worker, state.negatives.note(result, for: flight.key, until: expiry))
         }
         guard let landing = step.landing else { return }
-        if !landing.waiters.isEmpty { accounting.noteLanding() }
-        run.context.end(isCancelled: false)
-        for waiter in landing.waiters.all { waiter?.tell(.result(result)) }
+        landing.run.context.end(isCancelled: false)
+        let sleepers = landing.waiters.all.compactMap { $0 }
+        if !sleepers.isEmpty { accounting.noteLanding() }
+        for sleeper in sleepers { sleeper.tell(.result(result)) }
         if let next = landing.next { begin(next, step.worker) }
         // Under no lock: what was kept is somebody else's.
         withExtendedLifetime(step.dropped) {}
+    }
+
+    @inlinable
+    func node(of id: UInt64, at place: Int) -> FlightNode? {
+        state.withLock { $0.table.context(of: id, at: place) }
     }
 
     @inlinable

@@ -1,5 +1,5 @@
 /// Waiters in the order of their ids. Taking one out costs the search for it, whatever the number of the others, so
-/// that a crowd that leaves at once does not cost the square of its size.
+/// that a crowd that leaves at once does not cost the square of its size. The first one costs no memory of its own.
 ///
 /// Not safe for several threads: it lies in what a group's mutex guards.
 @usableFromInline
@@ -17,6 +17,10 @@ struct WaiterList<Waiter: Sendable>: Sendable {
         }
     }
 
+    /// The one that came into the empty list; `nil` when it has gone.
+    @usableFromInline var first: Waiter?
+    @usableFromInline var firstID: UInt64 = 0
+    /// Those who came after it.
     @usableFromInline var places: [Place] = []
     @usableFromInline var count = 0
 
@@ -26,13 +30,23 @@ struct WaiterList<Waiter: Sendable>: Sendable {
     /// - Parameter id: higher than all before.
     @inlinable
     mutating func append(_ waiter: Waiter, id: UInt64) {
-        places.append(Place(id: id, waiter: waiter))
         count += 1
+        guard count > 1 || !places.isEmpty else {
+            first = waiter
+            firstID = id
+            return
+        }
+        places.append(Place(id: id, waiter: waiter))
     }
 
     /// Takes out the waiter of this id, if it is here.
     @inlinable
     mutating func take(_ id: UInt64) -> Waiter? {
+        guard id != firstID else {
+            guard let waiter = first.take() else { return nil }
+            count -= 1
+            return waiter
+        }
         var low = 0
         var high = places.count
         while low < high {
@@ -46,9 +60,27 @@ struct WaiterList<Waiter: Sendable>: Sendable {
         return waiter
     }
 
+    /// Whether the first is here, and no other has ever come.
+    @inlinable
+    var isFirstAlone: Bool { count == 1 && places.isEmpty }
+
+    /// Takes out the first, when it is alone.
+    @inlinable
+    mutating func clearFirst() {
+        first = nil
+        firstID = 0
+        count = 0
+    }
+
     /// Those who wait still, the longest wait first.
     @inlinable
-    var all: some Sequence<Waiter> { places.lazy.compactMap { $0.waiter } }
+    var all: [Waiter] {
+        var all: [Waiter] = []
+        all.reserveCapacity(count)
+        if let first { all.append(first) }
+        for place in places { if let waiter = place.waiter { all.append(waiter) } }
+        return all
+    }
 
     @inlinable
     init() {}
