@@ -41,6 +41,43 @@ import Testing
         #expect(group.statistics.flights == 1 && group.statistics.folded == 1)
     }
 
+    /// An executor of threads of its own, one for each job.
+    private final class Threads: SerialExecutor {
+        let ids = Plain<Set<UInt32>>([])
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            let executor = asUnownedSerialExecutor()
+            let thread = NamedThread("test-home") { [ids] in
+                ids.change { _ = $0.insert(CurrentThread.id) }
+                job.runSynchronously(on: executor)
+            }
+            precondition(thread != nil)
+        }
+    }
+
+    private actor Home {
+        let threads = Threads()
+        nonisolated var unownedExecutor: UnownedSerialExecutor { threads.asUnownedSerialExecutor() }
+
+        func ask(_ group: AsyncSingleFlight<String, UInt32>) async throws -> Bool {
+            let worker = try await group.value(for: "a")
+            return threads.ids.now.contains(worker)
+        }
+    }
+
+    /// A caller's actor lends its thread to the beginning of a task of the group's, and to nothing else.
+    @Test(arguments: [FlightTask.groupsOwn, .callers], [false, true])
+    func worksOnItsCallersActorAtMostInTheBeginning(task: FlightTask, waits: Bool) async throws {
+        let home = Home()
+        let group = AsyncSingleFlight<String, UInt32>("test.task.home", task: task) { _ in
+            if waits { try await Task.sleep(nanoseconds: 1_000) }
+            return CurrentThread.id
+        }
+        let isAtHome = try await home.ask(group)
+        #expect(isAtHome == (task == .groupsOwn && !waits))
+    }
+
     /// What a caller meets: a group of the ladder's, or a copy.
     private typealias Call = @Sendable (_ deadline: MonotonicTime?) async throws -> Int
 

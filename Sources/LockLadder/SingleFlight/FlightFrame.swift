@@ -7,13 +7,13 @@ public import CLockLadder
 @safe
 @usableFromInline
 struct FlightFrame {
+    // SAFETY: the owner does the work itself, in a method of its own, and so outlives this.
     @usableFromInline unowned(unsafe) let owner: any FlightOwner
     @usableFromInline let id: UInt64
     @usableFromInline let place: Int
     /// The task's flight when this one began: where it is another one now, that one is the inner.
     @usableFromInline let outer: CurrentFlight.Identity?
 
-    // SAFETY: `unowned(unsafe)`: the owner does the work itself, in a method of its own.
     @inlinable
     init(owner: any FlightOwner, id: UInt64, place: Int, inside outer: CurrentFlight.Identity?) {
         unsafe self.owner = owner
