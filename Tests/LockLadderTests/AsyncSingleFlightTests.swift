@@ -235,4 +235,21 @@ import Testing
         }
         #expect(await soon { live.now == 0 })
     }
+
+    /// Not even where an answered call had an alarm set, nor the group itself.
+    @Test(arguments: [true, false]) func isFreedWithItsGroup(hasDeadline: Bool) async {
+        let groups = LooseCount()
+        do {
+            let counted = Counted(1, in: groups)
+            let group = AsyncSingleFlight<Int, Int>("test.async.freed") { key in
+                await Task.yield()
+                return key + counted.number
+            }
+            for key in 0..<20 {
+                let value = try? await group.value(for: key, until: hasDeadline ? .inMilliseconds(60_000) : nil)
+                #expect(value == key + 1)
+            }
+        }
+        #expect(await soon { groups.now == 0 })
+    }
 }

@@ -41,18 +41,41 @@ import Testing
         #expect(group.statistics.flights == 1 && group.statistics.folded == 1)
     }
 
-    private actor Home {
-        func ask(_ group: AsyncSingleFlight<String, Bool>) async throws -> Bool { try await group.value(for: "a") }
+    /// An executor of threads of its own, one for each job.
+    private final class Threads: SerialExecutor {
+        let ids = Plain<Set<UInt32>>([])
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            let executor = asUnownedSerialExecutor()
+            let thread = NamedThread("test-home") { [ids] in
+                ids.change { _ = $0.insert(CurrentThread.id) }
+                job.runSynchronously(on: executor)
+            }
+            precondition(thread != nil)
+        }
     }
 
-    @Test func worksWhereItsCallerRuns() async throws {
-        let home = Home()
-        let group = AsyncSingleFlight<String, Bool>("test.task.home", task: .callers) { _ in
-            await Task.yield()
-            // Ends the process where it does not hold.
-            return home.assumeIsolated { _ in true }
+    private actor Home {
+        let threads = Threads()
+        nonisolated var unownedExecutor: UnownedSerialExecutor { threads.asUnownedSerialExecutor() }
+
+        func ask(_ group: AsyncSingleFlight<String, UInt32>) async throws -> Bool {
+            let worker = try await group.value(for: "a")
+            return threads.ids.now.contains(worker)
         }
-        #expect(try await home.ask(group))
+    }
+
+    /// A caller's actor lends its thread to the beginning of a task of the group's, and to nothing else.
+    @Test(arguments: [FlightTask.groupsOwn, .callers], [false, true])
+    func worksOnItsCallersActorAtMostInTheBeginning(task: FlightTask, waits: Bool) async throws {
+        let home = Home()
+        let group = AsyncSingleFlight<String, UInt32>("test.task.home", task: task) { _ in
+            if waits { try await Task.sleep(nanoseconds: 1_000) }
+            return CurrentThread.id
+        }
+        let isAtHome = try await home.ask(group)
+        #expect(isAtHome == (task == .groupsOwn && !waits))
     }
 
     /// What a caller meets: a group of the ladder's, or a copy.

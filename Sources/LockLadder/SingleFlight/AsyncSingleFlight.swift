@@ -124,7 +124,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
     @usableFromInline let accounting: FlightAccounting
     @usableFromInline let negative: NegativePolicy<Value>
     @usableFromInline let task: FlightTask
-    @usableFromInline let work: nonisolated(nonsending) @Sendable (Key) async throws -> Value
+    @usableFromInline let work: @Sendable (Key) async throws -> Value
 
     /// - Parameters:
     ///   - name: names the group's mutex, and the group in the path of a cycle.
@@ -137,7 +137,7 @@ public final class AsyncSingleFlight<Key: Hashable & Sendable, Value: Sendable>:
         limits: Limits = Limits(),
         negative: NegativePolicy<Value> = .none,
         task: FlightTask = .groupsOwn,
-        work: nonisolated(nonsending) @escaping @Sendable (Key) async throws -> Value
+        work: @escaping @Sendable (Key) async throws -> Value
     ) {
         let table = Table(limits: limits) { Context(node: KeyedFlightNode(group: name, key: $0.key)) }
         state = Mutex(name, State(table: table, negatives: NegativeCache(limit: negative.entries)))

@@ -69,7 +69,7 @@ struct CurrentFlight: Sendable {
     @inlinable
     @inline(__always)
     nonisolated(nonsending) func perform<Key: Sendable, Value: Sendable>(
-        _ work: nonisolated(nonsending) @Sendable (Key) async throws -> Value,
+        _ work: @Sendable (Key) async throws -> Value,
         _ key: Key
     ) async throws -> Value {
         try await Self.binding.withValue(self) { try await work(key) }

@@ -7,9 +7,9 @@ public enum FlightTask: Sendable {
     /// waits, and on the pool from then on. With a deadline, and for a rerun, it begins on the pool.
     case groupsOwn
     /// That of the caller that causes the flight, if it has no deadline: no task is made, which costs a small part of
-    /// the other way. The work then sees that task's priority, task-local values and cancellation, runs where that task
-    /// runs (a caller's actor is busy while the work does not wait), and its caller is answered when the work has
-    /// returned, cancelled or not.
+    /// the other way. The work then sees that task's priority, task-local values and cancellation, and its caller is
+    /// answered when the work has returned, cancelled or not. It runs on the pool, or where it is isolated to itself,
+    /// never on its caller's actor.
     ///
     /// Nobody is ruled by another one's cancellation: when the work throws, whatever it throws, and its caller's task is
     /// cancelled by then, the error goes to that caller alone. The work is begun anew for the others: by one of them

@@ -62,6 +62,9 @@ enum FlightAlone {
         Subject("async") { options in
             measureTask(options, AsyncSingleFlight<String, UInt64>("bench.flight") { _ in 42 })
         },
+        Subject("async-callers") { options in
+            measureTask(options, AsyncSingleFlight<String, UInt64>("bench.flight", task: .callers) { _ in 42 })
+        },
         Subject("threads") { options in
             let group = ThreadSingleFlight<String, UInt64>("bench.flight") { _, _ in 42 }
             return measure(ThreadCalling.self, group, options, threads: 1).report
