@@ -67,10 +67,10 @@ static void call_at_exit(void *at_exit) { ((void (*)(void))at_exit)(); }
 
 static void make_exit_key(void) { has_exit_key = pthread_key_create(&exit_key, call_at_exit) == 0; }
 
-void cll_at_thread_exit(void (*at_exit)(void)) {
+bool cll_at_thread_exit(void (*at_exit)(void)) {
     pthread_once(&exit_key_made, make_exit_key);
-    // Without a key the thread's slots stay taken until their object goes: they cost memory, nothing else.
-    if (has_exit_key) pthread_setspecific(exit_key, (void *)at_exit);
+    // Another key needs memory now and then, which there may be none of.
+    return has_exit_key && pthread_setspecific(exit_key, (void *)at_exit) == 0;
 }
 
 struct cll_held_locks *cll_held_locks_of_this_thread(void) {

@@ -68,6 +68,8 @@ struct cll_thread {
     struct cll_thread *_Nullable previous;
     /// Whether this thread is in the list of those with entries.
     bool listed;
+    /// Whether it must never be: nobody would be told of its end.
+    bool unlistable;
 };
 
 // initial-exec: an access is one instruction instead of a call.
@@ -81,8 +83,9 @@ static inline __attribute__((always_inline)) struct cll_entry *_Nonnull cll_entr
     return &cll_this_thread.entries[index];
 }
 
-/// Has `at_exit` called on this thread when it ends.
-void cll_at_thread_exit(void (*_Nonnull at_exit)(void));
+/// Has `at_exit` called on this thread when it ends. False when it will not be: the process has no key left for
+/// thread-local values (PTHREAD_KEYS_MAX), or no memory.
+bool cll_at_thread_exit(void (*_Nonnull at_exit)(void));
 
 // Locks held by this thread, for the check of lock order in debug builds.
 

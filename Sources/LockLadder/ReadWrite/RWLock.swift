@@ -85,10 +85,13 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         _ body: (borrowing Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let site = CallSite(fileID: fileID, line: line)
-        guard number != 0 else { return try withSlotForOneRead(site, function, body) }
         let entry = unsafe cll_entry_at(number)
         let depth = unsafe entry.pointee.depth
-        let slot = unsafe entry.pointee.slot.map { unsafe $0.assumingMemoryBound(to: ReadSlot.self) } ?? claimSlot()
+        guard let kept = unsafe entry.pointee.slot ?? claimSlot() else {
+            return try withSlotForOneRead(site, function, body)
+        }
+        // SAFETY: the entry's slot is one of this lock's.
+        let slot = unsafe kept.assumingMemoryBound(to: ReadSlot.self)
         var isSpecial = false
         if depth == 0 {
             isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
@@ -102,7 +105,7 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         return unsafe try body(storage.pointee)
     }
 
-    /// A read of a lock for which threads keep nothing: the slot itself says whose read it is.
+    /// A read for which the thread keeps nothing: the slot itself says whose read it is.
     @usableFromInline
     @inline(never)
     func withSlotForOneRead<Result: ~Copyable, Failure: Error>(
@@ -124,12 +127,18 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
         return unsafe try body(storage.pointee)
     }
 
+    /// - Returns: `nil` when nothing is kept for this lock, as for ``ThreadEntries/none``, whose entry stays empty, or
+    ///   can be kept for this thread.
     @usableFromInline
     @inline(never)
-    func claimSlot() -> UnsafeMutablePointer<ReadSlot> {
+    func claimSlot() -> UnsafeMutableRawPointer? {
+        if number == ThreadEntries.none || ThreadEntries.isRefused { return nil }
         let slot = unsafe slots.claim()
-        unsafe ThreadEntries.keep(slot, for: number)
-        return unsafe slot
+        guard unsafe ThreadEntries.keep(slot, for: number) else {
+            unsafe slot.pointee.giveBack()
+            return nil
+        }
+        return UnsafeMutableRawPointer(slot)
     }
 
     /// Makes a reader with a slot of its own: the fastest way to read.
@@ -185,7 +194,7 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
 
     /// Where the calling thread reads, if it does so without a handle.
     private var siteOfOwnRead: CallSite? {
-        guard number != 0 else { return slots.site(ofReadBy: cll_thread_id()) }
+        if number == 0 || ThreadEntries.isRefused { return slots.site(ofReadBy: cll_thread_id()) }
         let entry = unsafe cll_entry_at(number)
         guard unsafe entry.pointee.depth > 0 else { return nil }
         let slot = unsafe entry.pointee.slot?.assumingMemoryBound(to: ReadSlot.self)

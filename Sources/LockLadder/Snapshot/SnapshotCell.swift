@@ -106,19 +106,19 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     ///
     /// A read inside a read of the same cell sees the object of the outer one, whatever is published meanwhile. The
     /// thread keeps the object alive that it used last: see ``park()``. A process has room for some thirty cells and
-    /// locks that are read so; beyond, each read makes a reader and drops it, and an inner read may see a newer object.
+    /// locks that are read so; beyond, and where the process has no key left for thread-local values, each read makes a
+    /// reader and drops it, and an inner read may see a newer object.
     @inlinable
     @inline(__always)
     public func withSnapshot<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        guard number != 0 else { return try withReaderOfItsOwn(body) }
         let entry = unsafe cll_entry_at(number)
         let depth = unsafe entry.pointee.depth
         if depth == 0 {
             // Acquiring: the object behind the address is seen as it was published.
             let newest = unsafe current.pointee.load(ordering: .acquiring)
-            if unsafe newest != entry.pointee.held { announce(newest) }
+            if unsafe newest != entry.pointee.held, !announce(newest) { return try withReaderOfItsOwn(body) }
         }
         unsafe entry.pointee.depth = depth &+ 1
         defer { unsafe entry.pointee.depth = depth }
@@ -135,15 +135,26 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     }
 
     /// Announces the newest object as the one that this thread uses.
+    ///
+    /// - Returns: `false` when nothing is kept for this cell, as for ``ThreadEntries/none``, whose entry stays empty, or
+    ///   can be kept for this thread.
     @usableFromInline
     @inline(never)
-    func announce(_ newest: UInt) {
+    func announce(_ newest: UInt) -> Bool {
+        if number == ThreadEntries.none || ThreadEntries.isRefused { return false }
         let entry = unsafe cll_entry_at(number)
-        if unsafe entry.pointee.slot == nil { unsafe ThreadEntries.keep(slots.claim(), for: number) }
-        guard let slot = unsafe entry.pointee.slot else { return }
+        if unsafe entry.pointee.slot == nil {
+            let slot = unsafe slots.claim()
+            guard unsafe ThreadEntries.keep(slot, for: number) else {
+                unsafe slot.pointee.giveBack()
+                return false
+            }
+        }
+        guard let slot = unsafe entry.pointee.slot else { return false }
         // SAFETY: the entry's slot is one of this cell's.
         let own = unsafe slot.assumingMemoryBound(to: ReaderSlot.self)
         unsafe entry.pointee.held = protect(newest, of: current, in: own)
+        return true
     }
 
     /// The newest object, retained: for those who must keep it. Threads that do this often share a reference count.

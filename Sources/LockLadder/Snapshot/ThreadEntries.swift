@@ -53,9 +53,20 @@ enum ThreadEntries {
         withExtendedLifetime(old) {}
     }
 
+    /// Whether the calling thread can have no entries. Once so, always so: a read inside a read is found the same way.
+    static var isRefused: Bool { unsafe cll_current_thread().pointee.unlistable }
+
     /// Keeps `slot` for the calling thread until it ends.
-    static func keep(_ slot: UnsafeMutableRawPointer, for number: UInt) {
+    ///
+    /// - Returns: `false` when the thread's end would go unnoticed. What is kept for it would then be looked at after
+    ///   its memory is gone: so nothing is kept, and the thread reads through a slot for one read.
+    static func keep(_ slot: UnsafeMutableRawPointer, for number: UInt) -> Bool {
         let thread = unsafe cll_current_thread()
+        // Before the thread is listed, and so also before the first of its slots is kept.
+        guard unsafe !thread.pointee.unlistable, cll_at_thread_exit({ ThreadEntries.threadEnds() }) else {
+            unsafe thread.pointee.unlistable = true
+            return false
+        }
         state.withLock { state in
             if unsafe !thread.pointee.listed {
                 unsafe thread.pointee.listed = true
@@ -67,7 +78,7 @@ enum ThreadEntries {
             }
             unsafe entry(number, of: thread).pointee.slot = slot
         }
-        cll_at_thread_exit { ThreadEntries.threadEnds() }
+        return true
     }
 
     private static func threadEnds() {

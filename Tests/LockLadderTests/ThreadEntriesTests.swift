@@ -1,0 +1,98 @@
+import CLockLadder
+import Glibc
+import Testing
+
+@testable import LockLadder
+
+/// What threads keep for the objects that they read, where the process has no key left by which a thread's end is
+/// noticed.
+@Suite struct ThreadEntriesTests {
+    /// - Returns: how many keys were taken: all that there were.
+    private static func takeAllKeys() -> Int {
+        var count = 0
+        var key = pthread_key_t()
+        // Ends: a process has PTHREAD_KEYS_MAX.
+        while pthread_key_create(&key, nil) == 0 { count += 1 }
+        return count
+    }
+
+    @Test func nothingIsKeptForThreadsWhoseEndGoesUnnoticed() async {
+        await #expect(processExitsWith: .success) {
+            #expect(ThreadEntriesTests.takeAllKeys() > 0)
+            let live = LooseCount()
+            let findings = Findings()
+            let slots = Plain<[Set<UInt>]>([[], []])
+            for round in 1...5 {
+                let cell = SnapshotCell("test.entries.cell", Versioned(round, in: live))
+                let lock = RWLock("test.entries.rw", round)
+                #expect(cell.number != 0 && lock.number != 0)
+                for _ in 0..<20 {
+                    try onThreads(4) { _ in
+                        cell.withSnapshot { outer in
+                            findings.expect(outer.version == round && outer.isWhole, "freed during the read")
+                            findings.expect(cell.withSnapshot { $0.version } == round, "another version")
+                        }
+                        cell.park()
+                        let inner = lock.withReadLock { outer in lock.withReadLock { outer + $0 } }
+                        findings.expect(inner == 2 * round, "\(inner)")
+                        let thread = cll_current_thread()
+                        findings.expect(!thread.pointee.listed, "in the list, and never taken out of it")
+                        for number in [cell.number, lock.number] {
+                            findings.expect(cll_entry_at(number).pointee.slot == nil, "a slot is kept")
+                        }
+                        let cellReader = cell.makeReader()
+                        let lockReader = lock.makeReader()
+                        let own = [UInt(bitPattern: cellReader.slot), UInt(bitPattern: lockReader.slot)]
+                        slots.change { for index in own.indices { $0[index].insert(own[index]) } }
+                    }
+                }
+                #expect(lock.statistics.acquisitions == 80)
+                // Each thread needs one at a time, and a thread's last steps may go on while the next ones begin.
+                #expect(slots.now.allSatisfy { $0.count <= 12 }, "\(slots.now.map(\.count)) slots for four threads")
+                slots.change { $0 = [[], []] }
+                cell.publish(Versioned(0, in: live))
+                #expect(cell.retiredCount == 0, "kept for threads that have ended")
+                #expect(returns { lock.withWriteLock { $0 += 1 } }, "a slot was left taken")
+                // Cell and lock go, and with them the entries of all threads in the list.
+            }
+            #expect(findings.all == [])
+            #expect(eventually { live.now == 0 })
+        }
+    }
+
+    /// The lock excludes and the cell protects all the same, under load.
+    @Test func readsAreRightAllTheSame() async {
+        await #expect(processExitsWith: .success) {
+            #expect(ThreadEntriesTests.takeAllKeys() > 0)
+            let lock = RWLock("test.entries.load.rw", Ledger())
+            let shares = try readWhileWriting(Sharing(lock, by: .thread), writes: 100)
+            #expect(shares.findings == [])
+            let live = LooseCount()
+            do {
+                let cell = SnapshotCell("test.entries.load", Versioned(0, in: live))
+                let publication = Publication(
+                    makeReading: { { body in cell.withSnapshot { body($0) } } },
+                    publish: { cell.publish($0) },
+                    retiredCount: { cell.retiredCount }
+                )
+                let traffic = try readWhilePublishing(publication, readers: 4, publications: 1_000, live: live)
+                #expect(traffic.findings == [])
+            }
+            #expect(eventually { live.now == 0 })
+        }
+    }
+
+    /// A write inside a read of the same thread is found out there too.
+    @Test func aWriteInsideItsOwnReadEndsTheProcess() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            #expect(ThreadEntriesTests.takeAllKeys() > 0)
+            let lock = RWLock("test.entries.own", 0)
+            lock.withReadLock(fileID: "Scene/Reader.swift", line: 11) { _ in
+                lock.withWriteLock(fileID: "Scene/Writer.swift", line: 22) { $0 += 1 }
+            }
+        }
+        let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(said.contains("the write at Scene/Writer.swift:22 would wait for this thread's own read"))
+        #expect(said.contains("Scene/Reader.swift:11"))
+    }
+}
