@@ -94,6 +94,19 @@ public func readSnapshotLongNaive(_ reader: inout SnapshotReader<Settings>) -> I
     }
 }
 
+/// A reader's announcement that may become visible after the second look.
+@inline(never)
+public func announceNaive(_ first: UInt, of current: borrowing Atomic<UInt>, in hazard: borrowing Atomic<UInt>) -> UInt
+{
+    var address = first
+    while true {
+        hazard.store(address, ordering: .releasing)
+        let newest = current.load(ordering: .sequentiallyConsistent)
+        if newest == address { return address }
+        address = newest
+    }
+}
+
 let latest = Atomic(0)
 
 // Runs each once, so that none is left out, and so that the figures are those of code that works.
@@ -117,4 +130,6 @@ sum += withExtendedLifetime(kept) { readSnapshotNaive(address) } + readSnapshotI
 lockAndUnlockNaive(word, &value)
 sum += readLockNaive(count, value) + value
 _ = readSnapshotLongNaive(&reader)
+let hazard = Atomic<UInt>(0)
+_ = announceNaive(0, of: address, in: hazard)
 print(sum == 9 ? "ok" : "wrong: \(sum)")

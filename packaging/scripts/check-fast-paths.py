@@ -9,6 +9,10 @@ all, the right number of locked instructions, and as many instructions as the ta
 made the path longer; fewer, and the path that was measured is gone (it has a call now, and what is left is a shorter
 one beside it).
 
+Of some slow paths of the library it checks that a fence, or an instruction that is one, comes before the first branch:
+what a thread has stored must be visible before it looks at what others have, and that look is what the branch is about.
+Without the fence all tests may pass for years.
+
 Functions named Naive do the same in ways that look harmless. The check must object to each of them, for the reason in
 the table; where it does not, it is the check that is broken, and it fails.
 
@@ -38,6 +42,18 @@ NAIVE = {
     "lockAndUnlockNaive": ("lockAndUnlock", "locked instructions"),
     "readLockNaive": ("readLockByHandle", "locked instructions"),
 }
+
+# Functions of the library in which a fence comes before the first branch: what precedes the name in its symbol, and why
+# it is there.
+FENCED = {
+    "protect": ("", "a reader's announcement, before it looks whether the object is still the newest"),
+    "wake": ("9MutexCoreV", "a mutex that was let go, before the look who sleeps"),
+    "wakeWriter": ("6RWCoreV", "a read that has ended, before the look whether a writer sleeps"),
+    "lockSharedSlowly": ("6RWCoreV", "a reader's announcement, before the look at the gate"),
+}
+
+# The same of the executable: the check must object to it.
+UNFENCED = "announceNaive"
 
 # More ways than that through one function: it is not a fast path, and the search ends.
 MOST_WAYS = 10_000
@@ -80,10 +96,10 @@ def disassemble(executable):
     return functions
 
 
-def find(functions, name):
+def find(functions, name, module="17ladder_fast_paths", within=""):
     """The function of this name itself, not a specialised copy of it."""
     # A mangled name is preceded by its length, except where it is made of words that came before.
-    pattern = re.compile(rf"^\$s17ladder_fast_paths{len(name)}{name}[^0-9A-Za-z]?.*F$")
+    pattern = re.compile(rf"^\$s{module}{within}{len(name)}{name}[^0-9A-Za-z]?.*F$")
     found = [symbol for symbol in functions if pattern.match(symbol)]
     return functions[found[0]] if len(found) == 1 else None
 
@@ -150,6 +166,38 @@ def violations(code, rules):
     return sorted(set(found)), longest
 
 
+def is_fenced(code):
+    """Whether a fence comes before the first branch, and before the first return or call."""
+    for instruction in code:
+        if instruction.is_locked:
+            return True
+        if instruction.text.startswith(("j", "call", "ret")):
+            return False
+    return False
+
+
+def check_fences(functions):
+    """What is said of the fences, and whether one is missing."""
+    failed = False
+    for name, (within, reason) in FENCED.items():
+        code = find(functions, name, "10LockLadder", within)
+        if code is None:
+            failed = True
+            print(f"{name}: WRONG\n  is not in the executable")
+        elif is_fenced(code):
+            print(f"{name}: fenced")
+        else:
+            failed = True
+            print(f"{name}: WRONG\n  has no fence behind {reason}")
+    code = find(functions, UNFENCED)
+    if code is None or is_fenced(code):
+        failed = True
+        print(f"{UNFENCED}: WRONG: the check does not object to it")
+    else:
+        print(f"{UNFENCED}: objected to, as it must be: no fence")
+    return failed
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -173,6 +221,7 @@ def main():
         else:
             failed = True
             print(f"{name}: WRONG: the check does not say \"{expected}\" of it, but {found or 'nothing'}")
+    failed = check_fences(functions) or failed
     if failed:
         sys.exit("fast paths: not as they must be")
 
