@@ -337,7 +337,17 @@ private struct PooledMemory: @unchecked Sendable {
         self.capacity = capacity
     }
 
-    func free() { unsafe Glibc.free(start) }
+    /// Whoever frees it has wiped it.
+    func free() {
+        assert(isWiped, "bytes of a borrower would be freed")
+        unsafe Glibc.free(start)
+    }
+
+    /// Whether it holds zeros only: then each byte is like the one before it, and the first is zero.
+    private var isWiped: Bool {
+        let first = unsafe start.load(as: UInt8.self)
+        return unsafe first == 0 && memcmp(start, start + 1, capacity - 1) == 0
+    }
 
     /// Overwrites the first bytes with zeros. Not memset, which the compiler leaves out before a free.
     func wipe(_ count: Int) { unsafe explicit_bzero(start, count) }

@@ -188,6 +188,26 @@ private final class CopyOfThePool: Lender, @unchecked Sendable {
         }
     }
 
+    #if DEBUG
+        /// In debug builds memory is looked at before it is freed: what a buffer held before it grew, too. The
+        /// allocator would hand it to anybody.
+        @Test func wipesWhatItGrowsOutOf() async {
+            await #expect(processExitsWith: .success) {
+                let pool = BufferPool(name: "test.pool.growth", maxBuffers: 2, maxBytesKept: 1 << 20)
+                var buffer = try pool.borrow(atLeast: 100)
+                for length in [3_000, 5_000, 50_000] {
+                    try buffer.append([UInt8](repeating: 0xA5, count: length).span.bytes)
+                    // More than it says that it wrote.
+                    try buffer.append(atMost: buffer.capacity - buffer.count) { room in
+                        _ = room.initializeMemory(as: UInt8.self, repeating: 0x5A)
+                        return 0
+                    }
+                }
+                #expect(buffer.count == 58_000 && pool.statistics.allocated == 3)
+            }
+        }
+    #endif
+
     @Test func refusesBeyondItsBuffers() throws {
         let pool = BufferPool(name: "test.pool.full", maxBuffers: 2, maxBytesKept: 1 << 20)
         let first = try pool.borrow(atLeast: 10)
