@@ -17,6 +17,27 @@
 #define DTRACE_PROBE5(provider, name, a, b, c, d, e) ((void)(a), (void)(b), (void)(c), (void)(d), (void)(e))
 #endif
 
+#ifdef DEBUG
+static _Thread_local cll_watcher watcher;
+static _Thread_local void *watcher_context;
+
+void cll_watch_calls(cll_watcher new_watcher, void *context) {
+    watcher = new_watcher;
+    watcher_context = context;
+}
+
+static void tell_watcher(cll_call call, int32_t result) {
+    cll_watcher told = watcher;
+    if (told == NULL) return;
+    // What the watcher calls is not watched.
+    watcher = NULL;
+    told(watcher_context, call, result);
+    watcher = told;
+}
+#else
+static inline void tell_watcher(cll_call call, int32_t result) { (void)call, (void)result; }
+#endif
+
 uint64_t cll_now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -31,12 +52,15 @@ cll_wait_end cll_futex_wait(const uint32_t *word, uint32_t expected, uint64_t de
     // WAIT_BITSET takes an absolute CLOCK_MONOTONIC time; plain WAIT would take a relative one and drift.
     long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, deadline_ns ? &t : NULL, NULL,
                      FUTEX_BITSET_MATCH_ANY);
-    if (r == 0) return cll_woken;
-    return errno == ETIMEDOUT ? cll_deadline_passed : cll_look_again;
+    cll_wait_end end = r == 0 ? cll_woken : errno == ETIMEDOUT ? cll_deadline_passed : cll_look_again;
+    tell_watcher(cll_call_wait, end);
+    return end;
 }
 
 int cll_futex_wake(const uint32_t *word, int count) {
-    return (int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    int woken = (int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    tell_watcher(cll_call_wake, woken);
+    return woken;
 }
 
 uint32_t cll_thread_id(void) {
@@ -55,7 +79,11 @@ bool cll_barrier_everywhere_register(void) {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-bool cll_barrier_everywhere(void) { return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0; }
+bool cll_barrier_everywhere(void) {
+    bool granted = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    tell_watcher(cll_call_barrier, granted);
+    return granted;
+}
 
 _Thread_local struct cll_thread cll_this_thread __attribute__((aligned(64)));
 

@@ -39,6 +39,24 @@ bool cll_barrier_everywhere(void);
 /// Keeps the compiler, not the processor, from moving memory accesses across.
 static inline __attribute__((always_inline)) void cll_compiler_barrier(void) { __asm__ __volatile__("" ::: "memory"); }
 
+// Debug builds only: a test can do after a thread's call into the kernel what another thread might do just then, and
+// count the calls. Release builds have neither the function nor the look at who watches.
+
+typedef enum : int32_t {
+    /// `cll_futex_wait`: with how it ended, a `cll_wait_end`.
+    cll_call_wait = 0,
+    /// `cll_futex_wake`: with how many it woke.
+    cll_call_wake = 1,
+    /// `cll_barrier_everywhere`: with 1 if it was granted.
+    cll_call_barrier = 2,
+} cll_call;
+
+typedef void (*cll_watcher)(void *_Nullable context, cll_call call, int32_t result);
+
+/// Has `watcher` called on this thread after each of its calls from now on, but for those made in `watcher` itself;
+/// NULL for none.
+void cll_watch_calls(cll_watcher _Nullable watcher, void *_Nullable context);
+
 /// Hint that this is a spin loop.
 static inline __attribute__((always_inline)) void cll_pause(void) {
 #if defined(__x86_64__)
