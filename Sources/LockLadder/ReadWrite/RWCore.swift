@@ -306,9 +306,7 @@ struct RWCore: ~Copyable {
         let isBarriered = passBarrier()
         defer { writerSleeps.subtract(1, ordering: .relaxed) }
         while true {
-            // Sequentially consistent: read before the slots, so that a departure after that look ends the sleep.
-            let seen = departures.load(ordering: .sequentiallyConsistent)
-            guard let reader = slots.reader() else { return true }
+            guard let (reader, seen) = readerToWaitFor({ slots.reader() }) else { return true }
             let now = cll_now_ns()
             if deadline != 0, now >= deadline { return false }
             if reader != hold.by { hold = (reader, now) }
@@ -317,6 +315,16 @@ struct RWCore: ~Copyable {
             let limit = isBarriered ? deadline : now + 10_000_000
             _ = sleepForDeparture(seen, until: limit)
         }
+    }
+
+    /// Whom the writer has to sleep for, and what `departures` was before anybody looked.
+    ///
+    /// - Parameter look: looks who reads.
+    func readerToWaitFor(_ look: () -> CallSite?) -> (reader: CallSite, departures: UInt32)? {
+        // Sequentially consistent: read before the slots, so that a departure after that look ends the sleep.
+        let seen = departures.load(ordering: .sequentiallyConsistent)
+        guard let reader = look() else { return nil }
+        return (reader, seen)
     }
 
     /// Lets readers go first until `limit`, looking now and then whether there is a moment without any.
