@@ -1,7 +1,8 @@
 import Glibc
-import LockLadder
 import Synchronization
 import Testing
+
+@testable import LockLadder
 
 /// What may be initialised once: the type under test, the reference, or a copy without its protection.
 private struct Initialisation: Sendable {
@@ -246,6 +247,42 @@ private final class LockedOnce: @unchecked Sendable {
         #expect(said.contains("test.once.recursive"))
         #expect(said.contains("Test/Outer.swift:12"))
         #expect(said.contains("Test/Inner.swift:34"))
+    }
+
+    /// The next maker has been chosen, and has not said so yet, when the one that failed asks again: it waits for
+    /// another, not for itself.
+    @Test(.enabled(if: Accounting.isCompiledIn, "the next maker is stopped where it tells of its wait"))
+    func takesNoFormerMakerForTheOneThatMakes() async {
+        await #expect(processExitsWith: .success) {
+            let name: StaticString = "test.once.former"
+            let once = Once<Int>(name)
+            let scene = Scene()
+            let isChosen = Count()
+            try ContentionHook.shared.listen(to: name) { _ in
+                isChosen.set(1)
+                scene.expect("the other does not go on") { scene.mayGoOn.now == 1 }
+            } _: {
+                try onThreads(2) { index in
+                    guard index == 0 else {
+                        scene.expect("nobody makes it") { scene.isHeld.now == 1 }
+                        scene.enter(1)
+                        let value = once.value { 7 }
+                        return scene.findings.expect(value == 7, "\(value)")
+                    }
+                    let failed = try? once.value { () throws(Failed) in
+                        scene.isHeld.set(1)
+                        scene.expect("nobody sleeps") { scene.sleeps(1) }
+                        throw Failed(attempt: 1)
+                    }
+                    scene.expect("nobody else makes it") { isChosen.now == 1 }
+                    let again = once.value(until: .now.advanced(byNanoseconds: 1_000_000)) { 8 }
+                    scene.findings.expect(failed == nil && again == nil, "\(String(describing: again))")
+                    scene.mayGoOn.set(1)
+                }
+            }
+            #expect(scene.findings.all == [])
+            #expect(once.valueIfMade == 7)
+        }
     }
 
     /// Within another one's making, and after a failure on the same thread, it is no recursion.
