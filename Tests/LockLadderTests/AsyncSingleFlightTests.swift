@@ -229,7 +229,7 @@ import Testing
         do {
             let group = AsyncSingleFlight<Int, Counted>("test.async.nothing") { key in Counted(key, in: live) }
             for key in 0..<50 {
-                let value = try? await group.value(for: key, until: .inMilliseconds(60_000))
+                let value = try? await group.value(for: key, until: .inMilliseconds(600_000))
                 #expect(value?.number == key)
             }
         }

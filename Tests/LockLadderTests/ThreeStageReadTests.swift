@@ -175,6 +175,56 @@ import Testing
         #expect(entry.value == 20)
     }
 
+    /// An entry has given way; an older result of its key, still on its way then, is not taken for news.
+    @Test func keepsNothingOlderThanWhatGaveWay() {
+        let store = makeStore("test.three.floor", limit: 1)
+        guard case .sequence(let older) = store.begin(1), case .sequence(let newer) = store.begin(1) else {
+            Issue.record("nothing can be there")
+            return
+        }
+        store.store(20, for: 1, sequence: newer)
+        put(2, in: store)
+        #expect(store.statistics.evicted == 1 && store.cached(1) == nil)
+        store.store(10, for: 1, sequence: older)
+        #expect(store.cached(1) == nil, "older than what was there before")
+        #expect(store.statistics.discarded == 1 && store.cached(2) == 2)
+        put(1, in: store)
+        #expect(store.cached(1) == 1, "a later one is kept")
+    }
+
+    /// Does something when it goes.
+    private final class Last: Sendable {
+        let deed: @Sendable () -> Void
+
+        init(_ deed: @escaping @Sendable () -> Void = {}) { self.deed = deed }
+
+        deinit { deed() }
+    }
+
+    /// A publication frees a value, and that stores another one: it comes into the next snapshot.
+    @Test func publishesWhatIsStoredDuringAPublication() {
+        typealias Store = HotEntries<Int, Last>
+        let store = Store("test.three.news", limit: 8, keepNanoseconds: nil, now: { .now })
+        let stored = Count()
+        @Sendable func put(_ key: Int, _ value: Last) {
+            guard case .sequence(let sequence) = store.begin(key) else { return }
+            store.store(value, for: key, sequence: sequence)
+        }
+        put(1, Last { if stored.add(1) == 1 { put(3, Last()) } })
+        var reader = store.makeReader()
+        #expect(store.cached(1, by: &reader) != nil)
+        store.invalidate(1)
+        #expect(stored.now == 0, "the reader's snapshot has it still")
+        reader.park()
+        // This publication frees that snapshot.
+        put(2, Last())
+        #expect(stored.now == 1)
+        #expect(store.cached(3) != nil && store.cached(2) != nil)
+        // And the store has gone on: later changes are published too.
+        put(4, Last())
+        #expect(store.cached(4) != nil)
+    }
+
     @Test func keepsWhatIsReadWhenOthersGiveWay() {
         let store = makeStore("test.three.clock", limit: 8)
         for key in 0..<8 { put(key, in: store) }
