@@ -246,7 +246,7 @@ import Testing
                 return key + counted.number
             }
             for key in 0..<20 {
-                let value = try? await group.value(for: key, until: hasDeadline ? .inMilliseconds(60_000) : nil)
+                let value = try? await group.value(for: key, until: hasDeadline ? .inMilliseconds(600_000) : nil)
                 #expect(value == key + 1)
             }
         }
