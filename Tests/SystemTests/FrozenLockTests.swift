@@ -42,6 +42,10 @@ struct FrozenLockTests {
                 return False
             return len(words) > 3 and words[0] in ("202", "98") and words[2] == "0x89" and words[3] == "0x1"
 
+        def computes(task):
+            # And is not in the kernel, where it waits for the next request and holds nothing.
+            return open(tasks + str(task) + "/syscall").read().startswith("-1 ")
+
         def load(socket, request):
             # What is answered takes locks. The clients' own speed is what limits how often.
             url = "http://agent/" + request + "#[1-100000000]"
@@ -70,30 +74,39 @@ struct FrozenLockTests {
                 sys.exit("no thread ever waited for the one that was stopped, %d times" % tries)
             tries += 1
             stop(holder)
-            time.sleep(0.002)
-            found = [task for task in others if sleeps_for_a_mutex(task)]
+            found = []
+            if computes(holder):
+                # On a busy host the others need a moment to get that far.
+                time.sleep(0.01)
+                found = [task for task in others if sleeps_for_a_mutex(task)]
             if found:
                 began = time.monotonic()
-                time.sleep(0.02)
-                found = [task for task in found if sleeps_for_a_mutex(task)]
+                # It may be held by another one, who does not get CPU time for a moment; or the one that was stopped has
+                # let go of it, but not yet woken anybody, which the main thread does within a second. Meanwhile all
+                # that answer come to wait, too.
+                for _ in range(60):
+                    time.sleep(0.02)
+                    found = [task for task in found if sleeps_for_a_mutex(task)]
+                    if not found:
+                        break
                 if found:
                     break
             ptrace(CONT, holder)
             time.sleep(0.001)
         waiter = found[0]
-        # A moment, until all that answer wait, too.
-        time.sleep(0.5)
         asked = {
-            "text": ask("agentctl", "--timeout", "500ms", "locks"),
-            "json": ask("agentctl", "--timeout", "500ms", "-o", "json", "locks"),
-            "watch": ask("agentctl", "--timeout", "500ms", "locks", "--watch=200ms", "--count", "2"),
+            "text": ask("agentctl", "--timeout", "2s", "locks"),
+            "json": ask("agentctl", "--timeout", "2s", "-o", "json", "locks"),
+            "watch": ask("agentctl", "--timeout", "2s", "locks", "--watch=200ms", "--count", "2"),
             "status": ask("agentctl", "--timeout", "500ms", "status"),
             "doctor": ask("agentctl", "--timeout", "500ms", "-o", "json", "doctor"),
             "read": ask("curl", "-sS", "-m", "1", "--unix-socket", "/run/agent/config.sock", "http://agent/v1/config/version"),
             "metrics": ask("curl", "-sS", "-m", "5", "--unix-socket", "/run/agent/locks.sock", "http://agent/metrics"),
-            "bundle": ask("agentctl", "--timeout", "500ms", "-o", "json", "support-bundle", "/root/%s.tar.gz" % waiter),
+            "bundle": ask("agentctl", "--timeout", "1s", "-o", "json", "support-bundle", "/root/%s.tar.gz" % waiter),
         }
         meanwhile = {name: answer(process) for name, process in asked.items()}
+        # Where everybody was, for whoever has to find out why an answer is missing.
+        meanwhile["threads"] = {name: open(tasks + str(task) + "/syscall").read() for task, name in names.items()}
         time.sleep(max(0, began + hold - time.monotonic()))
         if wait:
             ptrace(SEIZE, waiter)
@@ -144,7 +157,7 @@ struct FrozenLockTests {
     }
 
     private func number(_ record: JSONValue, _ field: String) throws -> Int {
-        try #require(record[field].string.flatMap { Int($0) })
+        try #require(record[field].string.flatMap { Int($0) }, "\(field) of \(record)")
     }
 
     private struct Told: Equatable {
@@ -168,7 +181,7 @@ struct FrozenLockTests {
         #expect(answers["advice"].string?.contains("journalctl -u agent AGENT_EVENT=lock_stuck") == true)
         for name in ["text", "json"] {
             #expect(meanwhile[name]["code"].int == 0)
-            #expect(said(name, "errors") == "agentctl: \(note)\n", "\(name)")
+            #expect(said(name, "errors") == "agentctl: \(note)\n", "\(name) \(meanwhile["threads"])")
         }
 
         let shown = try #require(JSONValue(parsing: said("json"))["locks"].array.first)
@@ -239,10 +252,12 @@ struct FrozenLockTests {
         #expect(shown["wait_max_site"].string == waiter)
         #expect(shown["wait_max_holder_site"].string == holder)
         #expect(try #require(shown["wake_latency_max_us"].int) >= wake)
-        if wait == 0 {
-            #expect(try number(record, "AGENT_TAKEN_MEANWHILE") == 0 && agrees(hold, deed.held), "\(record) \(deed)")
+        // Not where others had the lock before the waiter ran, nor where the holder was stopped between the taking and
+        // the counting of it, and so counts as one of them.
+        if try wait == 0 && number(record, "AGENT_TAKEN_MEANWHILE") == 0 {
+            #expect(agrees(hold, deed.held), "\(record) \(deed)")
             #expect(agrees(try #require(shown["hold_max_us"].int), deed.held), "\(shown) \(deed)")
-            #expect(shown["hold_max_site"].string == holder)
+            #expect(shown["holder_site"].string == holder)
         }
         #expect(
             try host.container.check("agentctl locks").split(separator: "\n")[1].contains(lock),
