@@ -32,11 +32,12 @@ struct MutexCore: ~Copyable {
     private let waking = Atomic<UInt32>(0)
     /// The ``CallSite`` of the last holder.
     @usableFromInline let holder = Atomic<UInt>(0)
+    /// Holds that have ended.
     @usableFromInline let acquisitions = Atomic<UInt64>(0)
     /// When somebody was last woken, or would have been had anybody slept: written by whoever does it, read by the one
     /// woken before it clears `waking`.
     private let wokenAt = Atomic<UInt64>(0)
-    /// How many acquisitions there were by then: which hold it was that ended.
+    /// How many holds had ended by then: which one it was.
     private let wokenAfter = Atomic<UInt64>(0)
     /// When the hold that is timed as a sample began; 0 for none.
     private let sampleBegan = Atomic<UInt64>(0)
@@ -57,11 +58,9 @@ struct MutexCore: ~Copyable {
         )
         if !attempt.exchanged { isSpecial = lockContended(site, in: function, probe) }
         if Accounting.isCompiledIn {
-            // Relaxed: a hint, and a count that only the holder writes: a load and a store are enough for it.
+            // Relaxed, both: a hint, and a count that only holders write.
             holder.store(site.word, ordering: .relaxed)
-            let count = acquisitions.load(ordering: .relaxed) &+ 1
-            acquisitions.store(count, ordering: .relaxed)
-            if count % LockProbe.samplePeriod == 0 {
+            if (acquisitions.load(ordering: .relaxed) &+ 1) % LockProbe.samplePeriod == 0 {
                 beginSample()
                 isSpecial = true
             }
@@ -82,13 +81,18 @@ struct MutexCore: ~Copyable {
         guard outcome != .late else { return .late }
         // Relaxed: as in the fast path.
         holder.store(site.word, ordering: .relaxed)
-        acquisitions.store(acquisitions.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         return outcome
     }
 
     @inlinable
     @inline(__always)
     func unlock(_ probe: LockProbe, _ isSpecial: Bool) {
+        if Accounting.isCompiledIn {
+            // Relaxed: under the lock, so a load and a store are enough. Counted at the end of a hold and not at its
+            // beginning: a thread that is stopped right after it took the lock, where it was slowest, would else count
+            // for whoever waits for it as one that came after.
+            acquisitions.store(acquisitions.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        }
         if isSpecial { return unlockSlowly(probe) }
         // Releasing: the next holder sees what this one wrote.
         word.store(Self.free, ordering: .releasing)
@@ -204,7 +208,8 @@ struct MutexCore: ~Copyable {
         return true
     }
 
-    /// A hold that a thread sleeps for. Which one it is, is told by the number of acquisitions up to it.
+    /// A hold that a thread sleeps for. Which one it is, is told by the number of those that had ended before; it is one
+    /// of them itself if it was counted and not yet over.
     private struct Hold {
         var number: UInt64
         var site: CallSite
@@ -225,18 +230,19 @@ struct MutexCore: ~Copyable {
     /// - Returns: when this thread was woken.
     private func note(_ hold: Hold, _ probe: LockProbe) -> UInt64 {
         // Acquiring: pairs with the release in `wake`, so that the time is of this hold's end or of a later one's.
-        let isThatHold = wokenAfter.load(ordering: .acquiring) == hold.number
+        let isThatHold = wokenAfter.load(ordering: .acquiring) &- hold.number <= 1
         // Relaxed: see above.
         let woken = wokenAt.load(ordering: .relaxed)
         if isThatHold, woken > hold.since { probe.noteHold(woken - hold.since, at: hold.site) }
         return woken
     }
 
-    /// What this thread knows of its wait, now that the lock is its own and it is not counted yet.
+    /// What this thread knows of its wait, now that the lock is its own.
     private func close(_ wait: inout LockProbe.Wait, since first: Hold, _ probe: LockProbe) {
         guard Accounting.isCompiledIn else { return }
-        // Relaxed: under the lock.
-        wait.takenMeanwhile = acquisitions.load(ordering: .relaxed) &- first.number
+        // Relaxed: under the lock. The first of those that have ended since was there already.
+        let ended = acquisitions.load(ordering: .relaxed) &- first.number
+        wait.takenMeanwhile = ended > 0 ? ended - 1 : 0
         guard wait.takenMeanwhile == 0 else { return }
         // One hold only, so its end is the end of what the holder is to blame for, whether this thread was woken by it
         // or came by itself.
@@ -293,8 +299,8 @@ struct MutexCore: ~Copyable {
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard waiters.load(ordering: .relaxed) & ~Self.refused != 0, claimWaking() else { return }
         if Accounting.isCompiledIn {
-            // Relaxed, both: hints. Somebody may have taken the lock since the release: then nobody takes the time for
-            // that of the hold that ended.
+            // Relaxed, both: hints. Somebody may have had the lock since the release: then nobody takes the time for that
+            // of the hold that ended.
             wokenAt.store(cll_now_ns(), ordering: .relaxed)
             // Releasing: the time comes first.
             wokenAfter.store(acquisitions.load(ordering: .relaxed), ordering: .releasing)
@@ -353,7 +359,11 @@ final class MutexMemory: LockMeter, @unchecked Sendable {
         unsafe block.deallocate()
     }
 
-    // Relaxed: figures.
-    var acquisitions: UInt64 { unsafe core.pointee.acquisitions.load(ordering: .relaxed) }
+    // Relaxed: figures. A hold that goes on counts, too.
+    var acquisitions: UInt64 {
+        let isTaken = unsafe core.pointee.word.load(ordering: .relaxed) == MutexCore.taken
+        return unsafe core.pointee.acquisitions.load(ordering: .relaxed) &+ (isTaken ? 1 : 0)
+    }
+
     var lastHolder: CallSite { unsafe CallSite(word: core.pointee.holder.load(ordering: .relaxed)) }
 }

@@ -84,6 +84,51 @@ import Testing
         }
     }
 
+    /// Destructors of thread-local values run up to four times, and the last one has nobody to clear up behind it.
+    @Test func aThreadThatReadsAtItsVeryEndIsNotKept() throws {
+        var key = pthread_key_t()
+        let created = pthread_key_create(&key) { start in
+            guard let start else { return }
+            let ending = Unmanaged<Ending>.fromOpaque(start).takeUnretainedValue()
+            ending.read()
+            pthread_setspecific(ending.key.now, start)
+        }
+        #expect(created == 0)
+        let ending = Ending(key)
+        for _ in 0..<4 {
+            try onThreads(1) { _ in
+                ending.cell.withSnapshot { #expect($0.number == 1) }
+                #expect(cll_current_thread().pointee.listed)
+                pthread_setspecific(ending.key.now, Unmanaged.passUnretained(ending).toOpaque())
+            }
+        }
+        // `onThreads` returns when the bodies are over, which is before the threads are.
+        #expect(eventually { ending.states.now.values.reduce(0) { $0 + $1.count } == 4 * 4 })
+        // The first may come before the thread is taken out of the list. Numbers of threads may come back.
+        for states in ending.states.now.values {
+            for last in stride(from: 3, to: states.count, by: 4) {
+                #expect(!states[last], "in the list, and never taken out of it: \(states)")
+            }
+        }
+        pthread_key_delete(key)
+    }
+
+    /// What a thread does at its end: it reads.
+    private final class Ending: Sendable {
+        let key: Plain<pthread_key_t>
+        let cell = SnapshotCell("test.entries.ending", Counted(1, in: LooseCount()))
+        /// By threads: after each read, whether it is in the list.
+        let states = Plain<[UInt32: [Bool]]>([:])
+
+        init(_ key: pthread_key_t) { self.key = Plain(key) }
+
+        func read() {
+            cell.withSnapshot { #expect($0.number == 1) }
+            let isListed = cll_current_thread().pointee.listed
+            states.change { $0[CurrentThread.id, default: []].append(isListed) }
+        }
+    }
+
     /// A write inside a read of the same thread is found out there too.
     @Test func aWriteInsideItsOwnReadEndsTheProcess() async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {

@@ -83,6 +83,9 @@ enum ThreadEntries {
 
     private static func threadEnds() {
         let thread = unsafe cll_current_thread()
+        // What the thread reads from here on, in destructors of thread-local values, may come after the last time that
+        // anybody is told of its end.
+        unsafe thread.pointee.unlistable = true
         state.withLock { state in
             guard unsafe thread.pointee.listed else { return }
             unsafe thread.pointee.listed = false
