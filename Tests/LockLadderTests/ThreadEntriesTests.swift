@@ -85,7 +85,8 @@ import Testing
     }
 
     /// Destructors of thread-local values run up to four times, and the last one has nobody to clear up behind it.
-    @Test func aThreadThatReadsAtItsVeryEndIsNotKept() throws {
+    @Test(.enabled(if: !Linked.hasThreadSanitizer, "the sanitizer's own state of a thread is gone by then"))
+    func aThreadThatReadsAtItsVeryEndIsNotKept() throws {
         var key = pthread_key_t()
         let created = pthread_key_create(&key) { start in
             guard let start else { return }

@@ -1,6 +1,12 @@
 /// A reader for an event loop: kept in an object, used by one thread, and safe to use inside its own reads.
 ///
 /// A nested read sees the same object as the outer one, whatever is published meanwhile.
+///
+/// Use it where handlers run one after the other on one thread and may read inside each other's reads. Do not use it from
+/// several threads, nor where reads never nest: a ``SnapshotReader`` is shorter, and the compiler rules nesting out.
+///
+/// - Progress and memory order: as ``SnapshotReader``. Reads and ``park()`` belong to the loop's thread.
+/// - Price: the object used last stays alive until the next read, ``refresh()`` or ``park()``.
 @safe
 public final class LoopReader<Object: AnyObject & Sendable> {
     // The state lies outside the object's own fields: there, each access would be checked for exclusivity at run time.
