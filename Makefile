@@ -111,10 +111,14 @@ fast-paths: deps ## the machine code of the ladder's fast paths
 	@$(SWIFT) build -c release --product ladder-fast-paths
 	@packaging/scripts/check-fast-paths.py .build/release/ladder-fast-paths
 
+# Tried once more when a test failed: the verdict on the tests is that of test-unit, which is not tried again.
 coverage: deps ## which lines, and which error paths, the unit tests run
-	@SWIFT_BACKTRACE=enable=no $(SWIFT) test --enable-code-coverage --scratch-path .build/coverage --disable-xctest \
-		--skip SystemTests --skip FaultTests --skip ModelTests >.build/coverage.log 2>&1 || \
-		{ tail -40 .build/coverage.log; exit 1; }
+	@for try in first second; do \
+		SWIFT_BACKTRACE=enable=no $(SWIFT) test --enable-code-coverage --scratch-path .build/coverage \
+			--disable-xctest --skip SystemTests --skip FaultTests --skip ModelTests >.build/coverage.log 2>&1 && break; \
+		grep -E '✘|error:' .build/coverage.log; \
+		[ $$try = first ] || exit 1; \
+	done
 	@packaging/scripts/coverage.py "$$($(SWIFT) test --show-codecov-path --scratch-path .build/coverage)" \
 		.build/coverage-missed.txt
 
