@@ -62,9 +62,18 @@ struct Main {
     private static func measure(_ programs: URL, _ directory: URL, only wanted: [String]) throws -> Bool {
         let arena = arena(programs, rounds: 5, milliseconds: 120)
         var results = Results(machine: try Machine())
+        var wrong = 0
         func isWanted(_ name: String) -> Bool { wanted.isEmpty || wanted.contains { name.hasPrefix($0) } }
         for contest in Plan.full where isWanted(contest.name) {
-            let samples = try arena.run(contest)
+            let samples: [String: [Sample]]
+            do {
+                samples = try arena.run(contest)
+            } catch {
+                // The others' figures are not lost with this one's.
+                print("WRONG: \(contest.name), \(contest.threads) threads: \(error)")
+                wrong += 1
+                continue
+            }
             let rows = arena.rows(contest, samples)
             results.rows += rows
             print(Text.table(rows, titled: "\(contest.name), \(contest.threads) threads"))
@@ -87,6 +96,7 @@ struct Main {
         try results.write(to: directory)
         print(Text.ladder(results))
         print(Text.verdict(results.rows))
+        if wrong > 0 { throw Arena.Broken(description: "\(wrong) contests did not come to an end") }
         return results.rows.allSatisfy { $0.met != false }
     }
 }

@@ -166,7 +166,7 @@ enum Plan {
         "64 callers",
         threads: 64,
         ["callers=64"],
-        flights,
+        flights.filter { $0 != callersFlight },
         [
             Comparison(asyncFlight, .p99, to: goFlight, .atMost(1.5, "P6")),
             Comparison(asyncFlight, .folded, to: nil, .atLeast(60, "P6")),
