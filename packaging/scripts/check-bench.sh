@@ -1,6 +1,6 @@
 #!/bin/bash
 # check-bench.sh LADDER: the benchmark notices a planted slowdown and a planted missed goal, and the documentation's
-# figures are those of the stored results.
+# figures are those of the stored results, once there are any.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ladder=$1
@@ -14,8 +14,8 @@ fail() {
     exit 1
 }
 
-processor() { "$ladder/LadderBench" quick "$ladder" Tests/Benchmarks/stored.json once | grep -q 'only reported'; }
-if processor; then
+is_another_processor() { "$ladder/LadderBench" quick "$ladder" Tests/Benchmarks/stored.json once | grep -q 'only reported'; }
+if is_another_processor; then
     echo "another processor than that of the stored ratios: nothing to hold a planted slowdown against"
 else
     if BENCH_PLANTED=15 "$ladder/LadderBench" quick "$ladder" Tests/Benchmarks/stored.json mutex >"$output" 2>&1; then
@@ -37,5 +37,11 @@ missed = [row for row in rows if row.get("met") is False]
 assert missed and all(wanted <= row.keys() for row in missed if row["figure"] == "ns"), rows
 PYTHON
 
-"$ladder/LadderBench" figures Tests/Benchmarks/Results . --check >"$output" 2>&1 || fail "gives other figures than the documentation"
-echo "the benchmark notices what is planted, and the documentation has the stored figures"
+echo "the benchmark notices what is planted"
+
+# Stored by `make figures`; until then the documentation has no figures that could be others.
+if [ -d Tests/Benchmarks/Results ]; then
+    "$ladder/LadderBench" figures Tests/Benchmarks/Results . --check >"$output" 2>&1 ||
+        fail "gives other figures than the documentation"
+    echo "the documentation has the stored figures"
+fi
