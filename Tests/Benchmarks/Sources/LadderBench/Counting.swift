@@ -28,11 +28,12 @@ enum Counting {
         }
     }
 
-    /// Instructions per operation: twice as many operations take that many more.
+    /// Instructions per operation: twice as many operations take that many more. A few thousand are exact enough, as
+    /// nothing here is left to chance, and many would take longer than the programs give themselves.
     private static func instructions(_ arena: Arena, _ program: Program, _ arguments: [String]) throws -> Double {
-        let few = try count(arena, program, arguments, operations: 20_000)
-        let many = try count(arena, program, arguments, operations: 40_000)
-        return (many - few) / 20_000
+        let few = try count(arena, program, arguments, operations: 2_048)
+        let many = try count(arena, program, arguments, operations: 4_096)
+        return (many - few) / 2_048
     }
 
     private static func count(_ arena: Arena, _ program: Program, _ arguments: [String], operations: Int) throws
