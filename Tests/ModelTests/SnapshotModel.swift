@@ -49,6 +49,7 @@ struct SnapshotModel {
     private let slotCount: Word
     private let lock: Word
     private let retired: Word
+    private let keptForReaders: Word
     private let hazards: WordArray
     private let taken: WordArray
     private let alive: WordArray
@@ -68,6 +69,7 @@ struct SnapshotModel {
         slotCount = model.word("slotCount")
         lock = model.word("publishers")
         retired = model.word("retired")
+        keptForReaders = model.word("keptForReaders")
         hazards = model.words("hazard", readers.map { _ in 0 })
         // A slot is made for its first reader, and belongs to it when it comes into the list.
         taken = model.words("taken", readers.map { _ in flaw == .linkedUntaken ? 0 : 1 })
@@ -182,29 +184,50 @@ struct SnapshotModel {
 
     /// `SnapshotCell.publish`
     private func publish(_ program: Program) {
-        let (current, retired) = (current, retired)
         let new = program.register("new")
         let old = program.register("old")
+        let isUsed = program.register("isUsed")
+        let unused = program.register("unused")
+        let kept = program.register("kept")
         allocate(program, into: new)
-        program.takeTurn(lock)
         if flaw == .slotsCountedBeforeSwap { program.load(slotCount, into: program.register("slots")) }
         if flaw == .scanBeforeSwap {
-            // Under the lock nobody else replaces the current object.
-            program.ghost("retire the current object") { ghost in
-                ghost[retired] |= 1 << ghost[current]
-                return nil
-            }
-            scan(program)
-            program.exchange(current, .register(new), .sequentiallyConsistent)
-        } else {
-            program.exchange(current, .register(new), into: old, .sequentiallyConsistent)
-            program.ghost("retire the old object", reads: [old]) { ghost in
-                ghost[retired] |= 1 << ghost[old]
-                return nil
-            }
-            if barrier == .publisher { program.membarrier() }
-            scan(program)
+            program.load(current, into: old)
+            findHazard(program, old, into: isUsed)
         }
+        program.exchange(current, .register(new), into: old, .sequentiallyConsistent)
+        if barrier == .publisher { program.membarrier() }
+        program.load(keptForReaders, into: kept)
+        if flaw != .scanBeforeSwap {
+            program.set(isUsed, 1)
+            program.when(kept == 0) { findHazard(program, old, into: isUsed) }
+        }
+        program.when(isUsed == 0) {
+            program.ghost("the old object is unused", reads: [old], into: unused) { ghost in
+                ghost[unused] = 1 << ghost[old]
+                return nil
+            }
+            release(program)
+        } otherwise: {
+            retire(program, old)
+        }
+    }
+
+    /// `SnapshotCell.publish`, where the old object is used, or others are retired.
+    private func retire(_ program: Program, _ old: Register) {
+        let retired = retired
+        let kept = program.register("kept")
+        program.takeTurn(lock)
+        program.ghost("retire the old object", reads: [old]) { ghost in
+            ghost[retired] |= 1 << ghost[old]
+            return nil
+        }
+        scan(program)
+        program.ghost("count the retired", into: kept) { ghost in
+            ghost[kept] = ghost[retired].nonzeroBitCount
+            return nil
+        }
+        program.store(keptForReaders, .register(kept))
         program.endTurn(lock)
         release(program)
     }
@@ -220,7 +243,7 @@ struct SnapshotModel {
         }
     }
 
-    /// `SnapshotCell.unused`: which retired objects are in no slot. They are put into `unused`, a set of bits.
+    /// `SnapshotCell.moveUnused`: which retired objects are in no slot. They are put into `unused`, a set of bits.
     private func scan(_ program: Program) {
         let retired = retired
         let unchecked = program.register("unchecked")

@@ -50,9 +50,16 @@ func protect(
 extension SlotList<ReaderSlot> {
     /// Whether a reader may be using the object at this address.
     func names(_ address: UInt) -> Bool {
-        firstFound { slot -> Void? in
-            // Sequentially consistent: see publish. It also orders a departed reader's accesses before the release.
-            slot.hazard.load(ordering: .sequentiallyConsistent) == address ? () : nil
-        } != nil
+        // Sequentially consistent: see publish. It also orders a departed reader's accesses before the release.
+        firstFound { slot -> Void? in slot.hazard.load(ordering: .sequentiallyConsistent) == address ? () : nil } != nil
+    }
+
+    /// Goes through the addresses of the objects that readers may be using.
+    func forEachHazard(_ body: (UInt) -> Void) {
+        _ = firstFound { slot -> Never? in
+            // Sequentially consistent: as in `names`.
+            body(slot.hazard.load(ordering: .sequentiallyConsistent))
+            return nil
+        }
     }
 }

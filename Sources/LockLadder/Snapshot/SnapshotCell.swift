@@ -12,10 +12,12 @@ public import Synchronization
 ///
 /// Reclamation is by *sticky hazard*: each reader has a slot in which it leaves the address of the object that it
 /// used last. As long as the published address equals the one in its slot it needs no store at all. A publisher
-/// swaps the address, looks through the slots, and frees those retired objects that no slot names.
+/// swaps the address and looks through the slots: what no slot names it frees at once, what is named it retires, until
+/// a later publication finds that no slot names it any more.
 ///
 /// - Progress: reading is wait-free while nothing is published, lock-free otherwise (each retry means that another
-///   publication went through). Publishing takes a mutex against other publishers only.
+///   publication went through). So is publishing, unless an object is retired: the list of these has a mutex, which no
+///   reader takes.
 /// - Price: an idle reader keeps the one object alive that it used last, until it reads again or is parked. So at most
 ///   as many replaced objects live as there are readers.
 /// - Memory order: publishing releases, reading acquires; a reader's announcement and its second look, like a
@@ -29,6 +31,8 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
     /// The number under which threads keep their implicit readers.
     @usableFromInline let number: UInt
     private let retired: Mutex<[UInt]>
+    /// How many are retired, for a look without the lock.
+    private let keptForReaders = Atomic<Int>(0)
 
     /// - Parameter name: names the publishers' mutex in the contention figures.
     public init(_ name: StaticString, _ initial: Object) {
@@ -62,38 +66,69 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
 
     /// Replaces the object. Readers see the new one from their next read on.
     public func publish(
-        _ object: Object,
+        _ object: consuming Object,
         fileID: StaticString = #fileID,
         line: UInt = #line,
         function: StaticString = #function
     ) {
         let address = Self.retain(object)
-        let unused = retired.withLock(fileID: fileID, line: line, function: function) { retired -> [UInt] in
-            // Sequentially consistent, like the scan below and a reader's store-then-load: either the reader's slot
-            // is seen in the scan, or the reader's second load sees this exchange and it tries again.
-            let old = unsafe current.pointee.exchange(address, ordering: .sequentiallyConsistent)
-            // Published more than once, it is retained more than once: in the list it stands once only.
-            if retired.contains(old) { return [old] + self.unused(among: &retired) }
-            retired.append(old)
-            return self.unused(among: &retired)
+        // Sequentially consistent, like the look through the slots and a reader's store-then-load: either the reader's
+        // slot is seen to name the old object, or the reader's second load sees this exchange and it tries again.
+        let old = unsafe current.pointee.exchange(address, ordering: .sequentiallyConsistent)
+        // Relaxed: what another publisher retires meanwhile waits for the next publication.
+        if keptForReaders.load(ordering: .relaxed) == 0, !slots.names(old) {
+            // Nobody can begin to use it any more. Should it be retired or published once more, then with a retain of
+            // its own.
+            return Self.release(old)
         }
-        // Outside the lock: the object's deinit is somebody else's code.
-        for address in unused { Self.release(address) }
+        let unused = retired.withLock(fileID: fileID, line: line, function: function) { retired -> Unused in
+            var unused = Unused()
+            // Published more than once, it is retained more than once: in the list it stands once only.
+            if retired.contains(old) { unused.append(old) } else { retired.append(old) }
+            self.moveUnused(from: &retired, to: &unused)
+            return unused
+        }
+        unused.forEach(Self.release)
     }
 
     /// Frees retired objects that no reader uses any more. Publishing does so too; call this when readers have moved
     /// on and nothing new is about to be published.
     public func reclaim() {
-        let unused = retired.withLock { self.unused(among: &$0) }
-        for address in unused { Self.release(address) }
+        let unused = retired.withLock { retired in
+            var unused = Unused()
+            self.moveUnused(from: &retired, to: &unused)
+            return unused
+        }
+        unused.forEach(Self.release)
     }
 
-    /// Takes those that no slot names out of the list.
-    private func unused(among retired: inout [UInt]) -> [UInt] {
-        let split = retired.partition { !slots.names($0) }
-        let unused = Array(retired[split...])
-        retired.removeSubrange(split...)
-        return unused
+    /// References to be let go outside the lock: an object's deinit is somebody else's code. Mostly there is one, for
+    /// which nothing is allocated.
+    private struct Unused {
+        private var first: UInt = 0
+        private var others: [UInt] = []
+
+        mutating func append(_ address: UInt) {
+            if first == 0 { first = address } else { others.append(address) }
+        }
+
+        func forEach(_ body: (UInt) -> Void) {
+            if first != 0 { body(first) }
+            for address in others { body(address) }
+        }
+    }
+
+    /// Takes those that no slot names out of the list. Looks at each slot once, as its line is its reader's.
+    private func moveUnused(from retired: inout [UInt], to unused: inout Unused) {
+        var used = 0
+        slots.forEachHazard { hazard in
+            guard let index = retired[used...].firstIndex(of: hazard) else { return }
+            retired.swapAt(index, used)
+            used += 1
+        }
+        while retired.count > used { unused.append(retired.removeLast()) }
+        // Relaxed: see publish.
+        keptForReaders.store(used, ordering: .relaxed)
     }
 
     /// Objects replaced but still kept for a reader.
