@@ -25,15 +25,8 @@ struct MutexCore: ~Copyable {
     /// How long a waiter sleeps at a time when the barrier was refused to it although it was to be had before.
     private static let unbarrieredSleep: UInt64 = 10_000_000
 
-    /// The futex word.
-    @usableFromInline let word = Atomic<UInt32>(0)
-    /// Threads that sleep or are about to.
-    @usableFromInline let waiters: Atomic<UInt32>
+    // What only those who sleep and those who wake them look at: a line of its own.
     private let waking = Atomic<UInt32>(0)
-    /// The ``CallSite`` of the last holder.
-    @usableFromInline let holder = Atomic<UInt>(0)
-    /// Holds that have ended.
-    @usableFromInline let acquisitions = Atomic<UInt64>(0)
     /// When somebody was last woken, or would have been had anybody slept: written by whoever does it, read by the one
     /// woken before it clears `waking`.
     private let wokenAt = Atomic<UInt64>(0)
@@ -41,6 +34,20 @@ struct MutexCore: ~Copyable {
     private let wokenAfter = Atomic<UInt64>(0)
     /// When the hold that is timed as a sample began; 0 for none.
     private let sampleBegan = Atomic<UInt64>(0)
+    private let sleepersLineEnds: InlineArray<4, UInt64> = .init(repeating: 0)
+
+    // What each holder touches: half a line. The lock's value comes next, so that a small one changes hands with it.
+    /// The futex word.
+    @usableFromInline let word = Atomic<UInt32>(0)
+    /// Threads that sleep or are about to.
+    @usableFromInline let waiters: Atomic<UInt32>
+    /// The ``CallSite`` of the last holder.
+    @usableFromInline let holder = Atomic<UInt>(0)
+    /// Holds that have ended.
+    @usableFromInline let acquisitions = Atomic<UInt64>(0)
+    /// Acquisitions after some spinning. Counted here by holders, and not with the other figures of contention: a line
+    /// more to fetch, with the lock held, would take longer than most holds.
+    private let spun = Atomic<UInt64>(0)
 
     init() { waiters = Atomic(BarrierEverywhere.isAvailable ? 0 : Self.refused) }
 
@@ -123,7 +130,10 @@ struct MutexCore: ~Copyable {
     @inline(never)
     func lockContended(_ site: CallSite, in function: StaticString, _ probe: LockProbe) -> Bool {
         var wait: LockProbe.Wait?
-        if acquire(site, in: function, probe, &wait, until: 0) == .spun { probe.noteSpun() }
+        if acquire(site, in: function, probe, &wait, until: 0) == .spun, Accounting.isCompiledIn {
+            // Relaxed: under the lock.
+            spun.store(spun.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        }
         guard let wait, let record = probe.end(wait) else { return false }
         probe.keep(record)
         return true
@@ -139,7 +149,7 @@ struct MutexCore: ~Copyable {
     ) -> Outcome {
         // Relaxed: whoever held it a moment ago is the best that can be told.
         let heldBy = CallSite(word: holder.load(ordering: .relaxed))
-        if spin(rounds: 5) { return .spun }
+        if spin(rounds: 4) { return .spun }
         var begun = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
         guard park(&begun, probe, until: deadline) else {
             probe.abandon(begun)
@@ -164,9 +174,12 @@ struct MutexCore: ~Copyable {
         ).exchanged
     }
 
+    /// Looks soon, as most holds are short, and then ever more seldom: whoever looks takes the line from the holder.
     private func spin(rounds: Int) -> Bool {
+        var pauses = 6
         for _ in 0..<rounds {
-            for _ in 0..<30 { cll_pause() }
+            for _ in 0..<pauses { cll_pause() }
+            pauses *= 4
             // Relaxed: only worth a try when it is free.
             guard word.load(ordering: .relaxed) == Self.free else { continue }
             if tryOnce() { return true }
@@ -328,6 +341,9 @@ struct MutexCore: ~Copyable {
         return false
     }
 
+    // Relaxed: a figure.
+    var spunCount: UInt64 { spun.load(ordering: .relaxed) }
+
     private func wakeOne() -> Int32 {
         unsafe withUnsafePointer(to: word) { word in
             unsafe cll_futex_wake(UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self), 1)
@@ -335,8 +351,8 @@ struct MutexCore: ~Copyable {
     }
 }
 
-/// Where a mutex lies: its core and, from the next line of memory on, its value, in one block that no other lock
-/// shares a line with. Stays until nobody looks at the lock's figures any more.
+/// Where a mutex lies: its core and, right behind it, its value, in one block that no other lock shares a line with. Stays
+/// until nobody looks at the lock's figures any more.
 @safe
 final class MutexMemory: LockMeter, @unchecked Sendable {
     // SAFETY: `@unchecked Sendable`: immutable pointers; the core holds atomics, the value is the mutex's matter.
@@ -345,10 +361,10 @@ final class MutexMemory: LockMeter, @unchecked Sendable {
     private let block: UnsafeMutableRawPointer
 
     init<Value: ~Copyable>(for type: Value.Type) {
-        let alignment = max(128, MemoryLayout<Value>.alignment)
-        let offset = max(64, MemoryLayout<Value>.alignment)
+        let alignment = MemoryLayout<Value>.alignment
+        let offset = (MemoryLayout<MutexCore>.size + alignment - 1) / alignment * alignment
         let size = (offset + MemoryLayout<Value>.size + 127) / 128 * 128
-        unsafe block = .allocate(byteCount: size, alignment: alignment)
+        unsafe block = .allocate(byteCount: size, alignment: max(128, alignment))
         unsafe core = block.bindMemory(to: MutexCore.self, capacity: 1)
         unsafe core.initialize(to: MutexCore())
         unsafe value = block + offset
@@ -364,6 +380,8 @@ final class MutexMemory: LockMeter, @unchecked Sendable {
         let isTaken = unsafe core.pointee.word.load(ordering: .relaxed) == MutexCore.taken
         return unsafe core.pointee.acquisitions.load(ordering: .relaxed) &+ (isTaken ? 1 : 0)
     }
+
+    var spun: UInt64 { unsafe core.pointee.spunCount }
 
     var lastHolder: CallSite { unsafe CallSite(word: core.pointee.holder.load(ordering: .relaxed)) }
 }

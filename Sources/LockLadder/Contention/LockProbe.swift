@@ -5,8 +5,14 @@ internal import Synchronization
 /// at hand anyway, so that counting costs next to nothing.
 protocol LockMeter: AnyObject, Sendable {
     var acquisitions: UInt64 { get }
+    /// Those that were contended but got by spinning, where the lock counts them itself.
+    var spun: UInt64 { get }
     /// Who took the lock last, as far as it can be told.
     var lastHolder: CallSite { get }
+}
+
+extension LockMeter {
+    var spun: UInt64 { 0 }
 }
 
 /// The running figures of one lock. Anybody may read them at any time without stopping anybody: figures of one reading
@@ -57,7 +63,7 @@ public final class LockProbe: Sendable {
         self.meter = meter
     }
 
-    /// An acquisition that was contended but got by spinning.
+    /// An acquisition that was contended but got by spinning, where the meter does not count them.
     func noteSpun() {
         guard Accounting.isCompiledIn else { return }
         contended.add(1, ordering: .relaxed)
@@ -168,7 +174,7 @@ public final class LockProbe: Sendable {
             waitMaxHolder.store(wait.holder.word, ordering: .relaxed)
         }
         waits.record(nanoseconds: waited)
-        return contended.add(1, ordering: .relaxed).newValue
+        return contended.add(1, ordering: .relaxed).newValue &+ meter.spun
     }
 
     /// Leaves the record of the wait that has just ended with the lock, to be told at its release. Under the lock only.
@@ -197,8 +203,8 @@ public final class LockProbe: Sendable {
     public var statistics: LockStatistics {
         var figures = LockStatistics()
         figures.acquisitions = meter.acquisitions
-        figures.contended = contended.load(ordering: .relaxed)
-        figures.spun = spun.load(ordering: .relaxed)
+        figures.spun = spun.load(ordering: .relaxed) &+ meter.spun
+        figures.contended = contended.load(ordering: .relaxed) &+ meter.spun
         figures.parks = parks.load(ordering: .relaxed)
         figures.gaveUp = gaveUp.load(ordering: .relaxed)
         figures.waitTotalNanoseconds = waitTotal.load(ordering: .relaxed)
