@@ -68,6 +68,9 @@ struct Growth: Codable {
         String(format: nanoseconds < 10 ? "%.2f ns" : "%.0f ns", nanoseconds)
     }
 
+    /// So long that each thread gets its turn several times: a turn is some three milliseconds.
+    static func milliseconds(_ threads: Int) -> Int { max(60, 8 * threads) }
+
     static func measure(_ arena: Arena) throws -> [Growth] {
         try Plan.growth.map { rung, contests in
             let ns = try contests.map { contest in

@@ -342,7 +342,10 @@ enum Plan {
             ("concurrent map", "map", Subject("ladder", .swift, "ladder"), ["writer=none"]),
         ]
         return rungs.map { rung, measure, subject, options in
-            let contests = growthThreads.map { Contest(measure, "growth", threads: $0, options, [subject]) }
+            let contests = growthThreads.map { threads in
+                let length = "ms=\(Growth.milliseconds(threads))"
+                return Contest(measure, "growth", threads: threads, options + [length], [subject])
+            }
             return (rung, contests)
         }
     }
