@@ -211,6 +211,7 @@ enum Plan {
             keyByString, goMap, dictionary, unorderedMap, keyInterned,
             Subject("Rust HashMap", .rust, "hashmap"),
             Subject("ladder, String, and its JSON read", .swift, "snapshot"),
+            Subject("the loop alone, nothing looked up", .swift, "order"),
         ]
         return Contest(
             "key",

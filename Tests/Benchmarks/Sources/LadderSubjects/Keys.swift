@@ -182,6 +182,20 @@ private enum RememberedReading: Work {
     }
 }
 
+/// What the others do besides: nothing is looked up.
+private enum OrderReading: Work {
+    static func run(_ shared: (sequence: KeySequence, numbers: [UInt64]), _ index: Int, _ round: inout Round) {
+        let (sequence, numbers) = shared
+        var position = 0
+        @inline(__always)
+        func step() -> UInt64 {
+            position &+= 1
+            return numbers[sequence.number(at: position)]
+        }
+        round.batches(step)
+    }
+}
+
 private enum DictionaryReading: Work {
     static func run(_ shared: (sequence: KeySequence, numbers: [String: UInt64]), _ index: Int, _ round: inout Round) {
         let (sequence, numbers) = shared
@@ -219,6 +233,10 @@ enum KeyLookup {
         },
         Subject("snapshot-interned") { options in
             measure(RememberedReading.self, leaves(KeySequence(options.keys)), options).report
+        },
+        Subject("order") { options in
+            let sequence = KeySequence(options.keys)
+            return measure(OrderReading.self, (sequence, sequence.keys.indices.map { UInt64($0) }), options).report
         },
         Subject("dictionary") { options in
             let sequence = KeySequence(options.keys)
