@@ -18,7 +18,7 @@ BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcur
 	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
 TEST_PACKAGES := binutils nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base
-BENCH_PACKAGES := nginx-light nghttp2-client binutils valgrind
+BENCH_PACKAGES := nginx-light nghttp2-client binutils valgrind linux-perf
 # The programs of the ladder's benchmark.
 LADDER := .build/ladder
 

@@ -28,10 +28,10 @@ import sys
 # Function: (locked instructions, fewest instructions of the longest call-free way, most of them).
 PATHS = {
     "readSnapshotByHandle": (0, 11, 13),
-    "readSnapshotImplicitly": (0, 29, 31),
+    "readSnapshotImplicitly": (0, 25, 27),
     "lockAndUnlock": (1, 34, 36),
     "readLockByHandle": (0, 32, 34),
-    "readLockImplicitly": (0, 49, 51),
+    "readLockImplicitly": (0, 45, 47),
 }
 
 # Function: (the path whose rules it is held to, what the check must say about it).

@@ -86,22 +86,32 @@ public final class RWLock<Value: ~Copyable>: @unchecked Sendable {
     ) throws(Failure) -> Result {
         let site = CallSite(fileID: fileID, line: line)
         let entry = unsafe cll_entry_at(number)
-        let depth = unsafe entry.pointee.depth
+        guard unsafe entry.pointee.depth == 0 else { return unsafe try withReadLockInside(entry, body) }
         guard let kept = unsafe entry.pointee.slot ?? claimSlot() else {
             return try withSlotForOneRead(site, function, body)
         }
         // SAFETY: the entry's slot is one of this lock's.
         let slot = unsafe kept.assumingMemoryBound(to: ReadSlot.self)
-        var isSpecial = false
-        if depth == 0 {
-            isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
-            unsafe slot.pointee.countRead()
-        }
-        unsafe entry.pointee.depth = depth &+ 1
+        let isSpecial = unsafe core.pointee.lockShared(slot.pointee, site, in: function, probe)
+        unsafe slot.pointee.countRead()
+        // Numbers written down: see SnapshotCell.withSnapshot.
+        unsafe entry.pointee.depth = 1
         defer {
-            unsafe entry.pointee.depth = depth
-            if depth == 0 { unsafe core.pointee.unlockShared(slot.pointee, isSpecial) }
+            unsafe entry.pointee.depth = 0
+            unsafe core.pointee.unlockShared(slot.pointee, isSpecial)
         }
+        return unsafe try body(storage.pointee)
+    }
+
+    /// A read inside another of the same thread, which keeps writers out for both.
+    @usableFromInline
+    @inline(never)
+    func withReadLockInside<Result: ~Copyable, Failure: Error>(
+        _ entry: UnsafeMutablePointer<cll_entry>,
+        _ body: (borrowing Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        unsafe entry.pointee.depth &+= 1
+        defer { unsafe entry.pointee.depth &-= 1 }
         return unsafe try body(storage.pointee)
     }
 

@@ -18,13 +18,6 @@ public final class LoopReader<Object: AnyObject & Sendable> {
         @usableFromInline var depth = 0
 
         init(reader: consuming SnapshotReader<Object>) { self.reader = reader }
-
-        @inlinable
-        mutating func enter() -> UInt {
-            if depth == 0 { reader.moveOn() }
-            depth += 1
-            return reader.protected
-        }
     }
 
     public init(_ cell: SnapshotCell<Object>) {
@@ -42,16 +35,29 @@ public final class LoopReader<Object: AnyObject & Sendable> {
     public func withSnapshot<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        let address = unsafe state.pointee.enter()
-        defer { unsafe state.pointee.depth -= 1 }
+        guard unsafe state.pointee.depth == 0 else { return try withSnapshotInside(body) }
+        let address = unsafe state.pointee.reader.moveOn()
+        // Numbers written down: see SnapshotCell.withSnapshot.
+        unsafe state.pointee.depth = 1
+        defer { unsafe state.pointee.depth = 0 }
         return try withBorrowed(address, body)
+    }
+
+    /// A read inside another.
+    @usableFromInline
+    @inline(never)
+    func withSnapshotInside<Value, Failure: Error>(
+        _ body: (borrowing Object) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        unsafe state.pointee.depth &+= 1
+        defer { unsafe state.pointee.depth &-= 1 }
+        return try withBorrowed(unsafe state.pointee.reader.protected, body)
     }
 
     /// Moves on to the newest object, so that an older one can be freed. Does nothing inside a read.
     public func refresh() {
         guard unsafe state.pointee.depth == 0 else { return }
-        _ = unsafe state.pointee.enter()
-        unsafe state.pointee.depth -= 1
+        _ = unsafe state.pointee.reader.moveOn()
     }
 
     /// Lets go of the object used last. Does nothing inside a read.

@@ -149,14 +149,29 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         let entry = unsafe cll_entry_at(number)
-        let depth = unsafe entry.pointee.depth
-        if depth == 0 {
-            // Acquiring: the object behind the address is seen as it was published.
-            let newest = unsafe current.pointee.load(ordering: .acquiring)
-            if unsafe newest != entry.pointee.held, !announce(newest) { return try withReaderOfItsOwn(body) }
+        guard unsafe entry.pointee.depth == 0 else { return unsafe try withSnapshotInside(entry, body) }
+        // Acquiring: the object behind the address is seen as it was published.
+        var address = unsafe current.pointee.load(ordering: .acquiring)
+        if unsafe address != entry.pointee.held {
+            address = announce(address)
+            if address == 0 { return try withReaderOfItsOwn(body) }
         }
-        unsafe entry.pointee.depth = depth &+ 1
-        defer { unsafe entry.pointee.depth = depth }
+        // Numbers written down, and not one more and one less than what was there: so no read waits for the store of the
+        // one before it.
+        unsafe entry.pointee.depth = 1
+        defer { unsafe entry.pointee.depth = 0 }
+        return try withBorrowed(address, body)
+    }
+
+    /// A read inside another of the same thread.
+    @usableFromInline
+    @inline(never)
+    func withSnapshotInside<Value, Failure: Error>(
+        _ entry: UnsafeMutablePointer<cll_entry>,
+        _ body: (borrowing Object) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        unsafe entry.pointee.depth &+= 1
+        defer { unsafe entry.pointee.depth &-= 1 }
         return try withBorrowed(unsafe entry.pointee.held, body)
     }
 
@@ -171,25 +186,26 @@ public final class SnapshotCell<Object: AnyObject & Sendable>: @unchecked Sendab
 
     /// Announces the newest object as the one that this thread uses.
     ///
-    /// - Returns: `false` when nothing is kept for this cell, as for ``ThreadEntries/none``, whose entry stays empty, or
-    ///   can be kept for this thread.
+    /// - Returns: its address; 0 when nothing is kept for this cell, as for ``ThreadEntries/none``, whose entry stays
+    ///   empty, or can be kept for this thread.
     @usableFromInline
     @inline(never)
-    func announce(_ newest: UInt) -> Bool {
-        if number == ThreadEntries.none || ThreadEntries.isRefused { return false }
+    func announce(_ newest: UInt) -> UInt {
+        if number == ThreadEntries.none || ThreadEntries.isRefused { return 0 }
         let entry = unsafe cll_entry_at(number)
         if unsafe entry.pointee.slot == nil {
             let slot = unsafe slots.claim()
             guard unsafe ThreadEntries.keep(slot, for: number) else {
                 unsafe slot.pointee.giveBack()
-                return false
+                return 0
             }
         }
-        guard let slot = unsafe entry.pointee.slot else { return false }
+        guard let slot = unsafe entry.pointee.slot else { return 0 }
         // SAFETY: the entry's slot is one of this cell's.
         let own = unsafe slot.assumingMemoryBound(to: ReaderSlot.self)
-        unsafe entry.pointee.held = protect(newest, of: current, in: own)
-        return true
+        let address = unsafe protect(newest, of: current, in: own)
+        unsafe entry.pointee.held = address
+        return address
     }
 
     /// The newest object, retained: for those who must keep it. Threads that do this often share a reference count.

@@ -28,18 +28,19 @@ public struct SnapshotReader<Object: AnyObject & Sendable>: ~Copyable {
     public mutating func withSnapshot<Value, Failure: Error>(
         _ body: (borrowing Object) throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        // Acquiring: the object behind the address is seen as it was published.
-        let newest = unsafe current.pointee.load(ordering: .acquiring)
-        if newest != protected { protected = unsafe protect(newest, of: current, in: slot) }
-        return try withBorrowed(protected, body)
+        try withBorrowed(moveOn(), body)
     }
 
     /// Announces the newest object as the one in use.
+    ///
+    /// - Returns: its address.
     @inlinable
-    mutating func moveOn() {
-        // Acquiring: as in withSnapshot.
+    @inline(__always)
+    mutating func moveOn() -> UInt {
+        // Acquiring: the object behind the address is seen as it was published.
         let newest = unsafe current.pointee.load(ordering: .acquiring)
         if newest != protected { protected = unsafe protect(newest, of: current, in: slot) }
+        return protected
     }
 
     /// The newest object, retained: for those who must keep it. Readers that do this often share a reference count.

@@ -30,7 +30,10 @@ is_built() {
     echo "anchor-$1: built with $2"
 }
 
-strict="-O2 -Wall -Wextra -Werror -pthread"
+# Loops begin on a line: ../Package.swift says why.
+strict="-O2 -falign-loops=64 -Wall -Wextra -Werror -pthread"
+aligned=
+[ "$(uname -m)" = x86_64 ] && aligned="-C llvm-args=-x86-experimental-pref-innermost-loop-alignment=6"
 
 if ! is_current c; then
     rm -f "$out/anchor-c"
@@ -53,7 +56,7 @@ if ! is_current rust; then
     cp -Rp "$here/rust" "$build/rust"
     (
         cd "$build/rust"
-        CARGO_TARGET_DIR=$build/rust-target RUSTFLAGS="-D warnings" cargo build --quiet --release --offline
+        CARGO_TARGET_DIR=$build/rust-target RUSTFLAGS="-D warnings $aligned" cargo build --quiet --release --offline
     )
     cp "$build/rust-target/release/anchor-rust" "$build/anchor-rust"
     is_built rust "$(command -v cargo): $(cargo --version), $(rustc --version)"

@@ -75,15 +75,19 @@ static void print_histogram(FILE *out, const struct histogram *histogram) {
 
 /* ---- threads ---- */
 
-void worker_ready(struct worker *worker) {
+/* Waits for the others, and says how many operations make a batch. */
+unsigned worker_ready(struct worker *worker, unsigned batch) {
     worker->until_sample = 1;
+    if (plan.count) return plan.count;
     pthread_barrier_wait(&ready);
     worker->start = now_ns();
+    return batch;
 }
 
 /* The clock is read when the thread itself sees the phase change. What was done in the warm-up is forgotten, unless
    the thread was stuck beyond its end. */
 bool worker_phase(struct worker *worker, int seen) {
+    if (plan.count) return worker->ops == 0;
     uint64_t now = now_ns();
     worker->phase = seen;
     if (seen == PHASE_STOP) {
@@ -124,6 +128,13 @@ static void choose_pins(void) {
     bool others_are_busy = plan.others > 0 && plan.writer == WRITER_FLAT;
     unsigned busy = plan.measured + (others_are_busy ? plan.others : 0);
     plan.pinned = busy <= (unsigned)CPU_COUNT(&allowed) ? busy : 0;
+}
+
+/* On this thread, and nothing else runs: what two such calls differ by is due to the operations. */
+static void run_counted(struct worker *worker) {
+    worker->measures = true;
+    worker->phase = -1; /* so that each look at the phase asks worker_phase */
+    subject->measured(worker);
 }
 
 static void run(struct worker *workers) {
@@ -210,6 +221,7 @@ static void parse(const char *pair) {
     if (named(pair, "threads", &value)) plan.threads = number(pair, value, 0, MOST_THREADS);
     else if (named(pair, "ms", &value)) plan.ms = number(pair, value, 1, 20000);
     else if (named(pair, "work", &value)) plan.work = number(pair, value, 0, 1000000);
+    else if (named(pair, "count", &value)) plan.count = number(pair, value, 1, 1000000);
     else if (named(pair, "readers", &value)) plan.readers = number(pair, value, 0, MOST_THREADS);
     else if (!strcmp(pair, "writer=none")) plan.writer = WRITER_NONE;
     else if (!strcmp(pair, "writer=1khz")) plan.writer = WRITER_KHZ;
@@ -235,11 +247,13 @@ int main(int argc, char **argv) {
     alarm(30);
     if (subject->setup) subject->setup();
     if (plan.measured == 0) usage("no thread to measure", "threads=0");
+    if (plan.count && (plan.measured > 1 || plan.others)) usage("counts one thread's operations, alone", "count");
     choose_pins();
     size_t size = sizeof(struct worker) * (plan.measured + plan.others);
     struct worker *workers = checked(aligned_alloc(LINE, size));
     memset(workers, 0, size);
-    run(workers);
+    if (plan.count) run_counted(workers);
+    else run(workers);
     if (subject->teardown) subject->teardown();
     report(workers);
     free(workers);

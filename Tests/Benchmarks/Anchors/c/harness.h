@@ -20,6 +20,7 @@ enum layout { LAYOUT_ADJACENT, LAYOUT_PADDED };
 /* The arguments, and how many threads of each role run. A subject's setup may change the roles. */
 struct plan {
     unsigned threads, ms, work, readers;
+    unsigned count; /* so many operations on the main thread and no more, whose instructions are counted; or 0 */
     enum writer writer;
     enum layout layout;
     unsigned measured, others, pinned;
@@ -61,7 +62,7 @@ extern _Alignas(LINE) atomic_int phase;
 void *checked(void *allocation);
 void sleep_ms(unsigned ms);
 void extra_writes(FILE *out, const struct worker *measured, const struct worker *others);
-void worker_ready(struct worker *worker);
+unsigned worker_ready(struct worker *worker, unsigned batch);
 bool worker_phase(struct worker *worker, int phase);
 
 static inline uint64_t now_ns(void) {
@@ -98,19 +99,19 @@ static inline void work_outside(uint64_t *x, unsigned units) {
 
 /* Cheap operations: a sample is the mean of one batch in EVERY. AFTER runs once per batch. */
 #define MEASURE_CHEAP(worker, EVERY, AFTER, ...)                                                          \
-    for (worker_ready(worker); worker_goes_on(worker);) {                                                 \
+    for (unsigned size_ = worker_ready(worker, BATCH); worker_goes_on(worker);) {                         \
         uint64_t begun_ = sample_begin(worker, EVERY);                                                    \
-        for (int i_ = 0; i_ < BATCH; i_++) { __VA_ARGS__; }                                               \
-        if (begun_) histogram_add(&(worker)->samples, (now_ns() - begun_) * 1000 / BATCH);                \
-        (worker)->ops += BATCH;                                                                           \
+        for (unsigned i_ = 0; i_ < size_; i_++) { __VA_ARGS__; }                                          \
+        if (begun_) histogram_add(&(worker)->samples, (now_ns() - begun_) * 1000 / size_);                \
+        (worker)->ops += size_;                                                                           \
         AFTER;                                                                                            \
     }
 
 /* Dearer operations: every 65th is timed alone. OUTSIDE is part of the pace, not of the sample. */
 #define MEASURE_DEAR(worker, OUTSIDE, ...)                                                                \
-    for (worker_ready(worker); worker_goes_on(worker);) {                                                 \
-        for (int i_ = 0; i_ < LOCK_BATCH; i_++) { __VA_ARGS__; OUTSIDE; }                                 \
-        (worker)->ops += LOCK_BATCH;                                                                      \
+    for (unsigned size_ = worker_ready(worker, LOCK_BATCH); worker_goes_on(worker);) {                    \
+        for (unsigned i_ = 0; i_ < size_; i_++) { __VA_ARGS__; OUTSIDE; }                                 \
+        (worker)->ops += size_;                                                                           \
         uint64_t begun_ = sample_begin(worker, 4);                                                        \
         if (begun_) {                                                                                     \
             __VA_ARGS__;                                                                                  \
@@ -122,7 +123,7 @@ static inline void work_outside(uint64_t *x, unsigned units) {
 
 /* A writer's loop: one write, then a pause where it is to be slow. */
 #define WRITE_ON(worker, PAUSE, ...)                                                                      \
-    for (worker_ready(worker); worker_goes_on(worker);) {                                                 \
+    for (worker_ready(worker, 1); worker_goes_on(worker);) {                                              \
         __VA_ARGS__;                                                                                      \
         (worker)->ops++;                                                                                  \
         if (plan.writer == WRITER_KHZ) { PAUSE; }                                                         \

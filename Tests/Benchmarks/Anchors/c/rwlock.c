@@ -80,7 +80,7 @@ static void set_up_write(void) {
 /* Has read once, and idles. This lock knows nothing of its readers; others keep a list of them. */
 static void idles(struct worker *worker) {
     worker->sum = read_once();
-    for (worker_ready(worker); worker_goes_on(worker);) sleep_ms(1);
+    for (worker_ready(worker, 1); worker_goes_on(worker);) sleep_ms(1);
 }
 
 static void extra_idle(FILE *out, const struct worker *measured, const struct worker *others) {

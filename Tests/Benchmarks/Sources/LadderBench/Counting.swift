@@ -1,20 +1,29 @@
 import BenchKit
 import Foundation
 
-/// What the accounting costs in instructions, counted by callgrind: the same on every machine of one kind.
+/// Instructions: what the accounting costs, and the snapshot read beside a plain load. Counted by callgrind, and so the
+/// same on every machine of one kind.
 enum Counting {
     static func rows(_ arena: Arena) throws -> [Row] {
         let directory = FileManager.default.temporaryDirectory.appending(path: "counting-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         var arena = arena
-        for (program, path) in arena.programs where [.swift, .swiftNotCounting].contains(program) {
+        for (program, path) in arena.programs where [.swift, .swiftNotCounting, .c].contains(program) {
             // Debian's valgrind does not understand how Swift describes its programs to debuggers.
             let stripped = directory.appending(path: program.rawValue)
             _ = try Tools.run(URL(filePath: "/usr/bin/strip"), ["-g", "-o", stripped.path, path.path])
             arena.programs[program] = stripped
         }
-        return try Plan.countedPaths.map { measure, name, options in
+        let read = Row(
+            "snapshot-read instructions",
+            "ladder, reader handle",
+            .instructions,
+            try instructions(arena, .swift, ["snapshot-read", "handle"]),
+            against: ("C acquire load", try instructions(arena, .c, ["snapshot-read", "c-acquire"])),
+            nil
+        )
+        let paths = try Plan.countedPaths.map { measure, name, options in
             let on = try instructions(arena, .swift, [measure, name] + options)
             let off = try instructions(arena, .swiftNotCounting, [measure, name] + options)
             return Row(
@@ -26,6 +35,7 @@ enum Counting {
                 .atMost(1.02, "P9")
             )
         }
+        return [read] + paths
     }
 
     /// Instructions per operation: twice as many operations take that many more. A few thousand are exact enough, as

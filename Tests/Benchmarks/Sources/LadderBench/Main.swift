@@ -77,6 +77,14 @@ struct Main {
             let rows = arena.rows(contest, samples)
             results.rows += rows
             print(Text.table(rows, titled: "\(contest.name), \(contest.threads) threads"))
+            if contest.measure == "counter" {
+                if let misses = try CacheMisses.row(arena) {
+                    results.rows.append(misses)
+                    print(Text.table([misses], titled: misses.case))
+                } else {
+                    print("cache misses: perf cannot count them here")
+                }
+            }
             if contest.name == "rw-read 1khz" && contest.threads == 1 {
                 for (label, samples) in samples {
                     results.histograms[label] = Histogram.merged(samples.compactMap { $0.extra?.histogram })
@@ -94,7 +102,8 @@ struct Main {
                 print("WRONG: instruction counts: \(error)")
                 wrong += 1
             }
-            print(Text.table(results.rows.filter { $0.goalId == "P9" }, titled: "what counting costs"))
+            let counted = results.rows.filter { $0.goalId == "P9" || $0.figure == .instructions }
+            print(Text.table(counted, titled: "what counting costs"))
         }
         try results.write(to: directory)
         print(Text.ladder(results))

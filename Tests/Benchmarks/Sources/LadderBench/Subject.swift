@@ -83,6 +83,7 @@ enum Figure: String, Codable {
     case live = "live_objects"
     case allocations = "allocations"
     case instructions
+    case cacheMisses = "cache_misses_in_100"
 
     func value(in sample: Sample) -> Double? {
         switch self {
@@ -99,7 +100,7 @@ enum Figure: String, Codable {
             }
         case .live: sample.extra?.liveMax
         case .allocations: sample.extra?.allocations
-        case .instructions: nil
+        case .instructions, .cacheMisses: nil
         }
     }
 }

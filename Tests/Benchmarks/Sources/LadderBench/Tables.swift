@@ -8,6 +8,9 @@ enum Tables {
         case "ladder": ladder(results)
         case "goals": goals(results.rows)
         case "growth": growth(results.growth)
+        case "accounting": accounting(results.rows)
+        case "instructions": instructions(results.rows)
+        case "misses": misses(results.rows)
         case "histogram": "```\n\(Histogram.text(results.histograms))\n```"
         default: contests(name, results.rows)
         }
@@ -59,9 +62,50 @@ enum Tables {
         }
     }
 
+    /// What each path costs with the accounting and without it, in instructions and in time.
+    private static func accounting(_ rows: [Row]) -> String {
+        let head =
+            "| path | instructions | without accounting | | time | without accounting | ratio, pair by pair |\n"
+            + "|---|---:|---:|---:|---:|---:|---:|"
+        let counted = rows.filter { $0.figure == .instructions && $0.goalId == "P9" }
+        let lines = counted.map { row in
+            let measure = row.case.dropLast(" instructions".count)
+            let timed = rows.first {
+                $0.case == "\(measure) accounting" && $0.subject == row.subject && $0.ratio != nil
+            }
+            let interval = (timed?.ratioInterval ?? []).map { Text.number($0) }.joined(separator: "–")
+            let cells = [
+                "\(measure): \(row.subject.dropFirst("counting ".count))", Text.number(row.value ?? 0),
+                Text.number(row.anchorValue ?? 0), Text.number(row.ratio ?? 0), timed?.ns.map(time) ?? "",
+                timed?.anchorNs.map(time) ?? "", "\(timed?.ratio.map(Text.number) ?? "") [\(interval)]",
+            ]
+            return "| " + cells.joined(separator: " | ") + " |"
+        }
+        return ([head] + lines).joined(separator: "\n")
+    }
+
+    private static func instructions(_ rows: [Row]) -> String? {
+        rows.first { $0.figure == .instructions && $0.goalId == nil }.map { row in
+            "Instructions of a read in a loop, its payload folded: \(Text.number(row.value ?? 0)) for the "
+                + "\(row.subject), "
+                + "\(Text.number(row.anchorValue ?? 0)) for the \(row.anchor ?? "")."
+        }
+    }
+
+    private static func misses(_ rows: [Row]) -> String {
+        guard let row = rows.first(where: { $0.figure == .cacheMisses }) else {
+            return "The processor's counters are out of reach on this machine, so cache misses were not counted."
+        }
+        return "Cache misses in a hundred operations: \(Text.number(row.value ?? 0)) side by side, "
+            + "\(Text.number(row.anchorValue ?? 0)) on lines of their own."
+    }
+
     /// All subjects of one measure: a line for each, a column for each number of threads and condition.
     private static func contests(_ measure: String, _ rows: [Row]) -> String? {
-        let own = rows.filter { ($0.case == measure || $0.case.hasPrefix(measure + " ")) && $0.ns != nil }
+        let own = rows.filter {
+            ($0.case == measure || $0.case.hasPrefix(measure + " ")) && $0.ns != nil
+                && !$0.case.hasSuffix(" accounting")
+        }
         guard !own.isEmpty else { return nil }
         var columns: [(case: String, threads: Int)] = []
         var subjects: [String] = []
