@@ -60,7 +60,7 @@ struct Main {
     }
 
     private static func measure(_ programs: URL, _ directory: URL, only wanted: [String]) throws -> Bool {
-        let arena = arena(programs, rounds: 5, milliseconds: 120)
+        let arena = arena(programs, rounds: 7, milliseconds: 120)
         var results = Results(machine: try Machine())
         var wrong = 0
         func isWanted(_ name: String) -> Bool { wanted.isEmpty || wanted.contains { name.hasPrefix($0) } }
