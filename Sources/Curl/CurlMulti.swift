@@ -1,23 +1,44 @@
 internal import CCurl
+internal import Glibc
+internal import LockLadder
 
 /// Many transfers on one thread. Everything but ``CurlWaker`` belongs to that thread.
+///
+/// libcurl says which sockets it waits for and until when, and `epoll` waits. So a turn of the loop costs by the sockets
+/// that have something to say, and not by those that are silent: with thousands of idle long polls, microseconds and not
+/// milliseconds.
 public final class CurlMulti {
-    private let owner: MultiHandle
-    private var handle: UnsafeMutableRawPointer { owner.pointer }
+    private let handle: UnsafeMutableRawPointer
+    private let waits: Waits
     private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
     public let waker: CurlWaker
 
     /// - Returns: `nil` when libcurl has no memory or no descriptors left.
     public init?() {
         CurlGlobal.initialise()
-        guard let handle = curl_multi_init() else { return nil }
-        owner = MultiHandle(handle)
-        waker = CurlWaker(owner)
+        guard let wakeUps = WakeUps(), let waits = Waits(wakeUps), let handle = curl_multi_init() else { return nil }
+        self.handle = handle
+        self.waits = waits
+        waker = CurlWaker(wakeUps)
         ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, 64)
+        // SAFETY: `waits` is held until the handle is gone; libcurl calls on the thread that calls it.
+        ccurl_multi_set_waits(
+            handle,
+            { _, socket, wanted, context, _ in
+                context.map { Unmanaged<Waits>.fromOpaque($0).takeUnretainedValue().watch(socket, for: wanted) }
+                return 0
+            },
+            { _, milliseconds, context in
+                context.map { Unmanaged<Waits>.fromOpaque($0).takeUnretainedValue().setTimer(milliseconds) }
+                return 0
+            },
+            Unmanaged.passUnretained(waits).toOpaque()
+        )
     }
 
     deinit {
         for transfer in transfers.values { curl_multi_remove_handle(handle, transfer.handle) }
+        curl_multi_cleanup(handle)
     }
 
     public var count: Int { transfers.count }
@@ -34,10 +55,12 @@ public final class CurlMulti {
         curl_multi_remove_handle(handle, transfer.handle)
     }
 
-    /// Moves all transfers on as far as they go without waiting.
+    /// Does what is due: new transfers set out, and those whose time is over end.
     public func perform() {
-        var running: Int32 = 0
-        curl_multi_perform(handle, &running)
+        guard let due = waits.due, due <= MonotonicTime.now.nanoseconds else { return }
+        // libcurl sets the next one, if there is one.
+        waits.due = nil
+        act(CURL_SOCKET_TIMEOUT, 0)
     }
 
     /// The next finished transfer, or `nil`.
@@ -52,8 +75,86 @@ public final class CurlMulti {
         return nil
     }
 
-    /// Waits until a transfer can move on, ``CurlWaker/wake()`` is called, or the time is over.
+    /// Waits until a transfer can move on, and moves those on that can, as far as they go; or until
+    /// ``CurlWaker/wake()`` is called or the time is over.
     public func wait(milliseconds: Int) {
-        curl_multi_poll(handle, nil, 0, Int32(clamping: milliseconds), nil)
+        for event in waits.wait(milliseconds: milliseconds) { act(event.socket, event.state) }
+        perform()
+    }
+
+    private func act(_ socket: curl_socket_t, _ state: Int32) {
+        var running: Int32 = 0
+        curl_multi_socket_action(handle, socket, state, &running)
+    }
+}
+
+/// What libcurl waits for: sockets, and a moment.
+private final class Waits {
+    /// When libcurl wants to be asked, on the monotonic clock; `nil` for never.
+    var due: UInt64?
+    private let epoll: Int32
+    private let wakeUps: WakeUps
+    /// As many sockets as one turn of the loop looks at; the next turn looks at the others.
+    private var events = [epoll_event](repeating: epoll_event(), count: 256)
+
+    init?(_ wakeUps: WakeUps) {
+        self.wakeUps = wakeUps
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0, control(EPOLL_CTL_ADD, wakeUps.descriptor, EPOLLIN.rawValue) else { return nil }
+    }
+
+    deinit { close(epoll) }
+
+    /// libcurl's wish for one socket. It tells of a socket's end before it closes it.
+    func watch(_ socket: curl_socket_t, for wanted: Int32) {
+        let interest: UInt32 =
+            switch wanted {
+            case CURL_POLL_IN: EPOLLIN.rawValue
+            case CURL_POLL_OUT: EPOLLOUT.rawValue
+            case CURL_POLL_INOUT: EPOLLIN.rawValue | EPOLLOUT.rawValue
+            default: 0
+            }
+        guard interest != 0 else {
+            control(EPOLL_CTL_DEL, socket, 0)
+            return
+        }
+        // Where the system has no room for one more, the transfer runs into its time limit, and says so.
+        if !control(EPOLL_CTL_MOD, socket, interest) { control(EPOLL_CTL_ADD, socket, interest) }
+    }
+
+    func setTimer(_ milliseconds: Int) {
+        due = milliseconds < 0 ? nil : MonotonicTime.now.nanoseconds + UInt64(milliseconds) * 1_000_000
+    }
+
+    /// The sockets that have something to say, and what.
+    func wait(milliseconds: Int) -> [(socket: curl_socket_t, state: Int32)] {
+        let count = epoll_wait(epoll, &events, Int32(events.count), Int32(clamping: min(milliseconds, untilDue)))
+        guard count > 0 else { return [] }
+        return events[..<Int(count)].compactMap { event in
+            guard event.data.fd != wakeUps.descriptor else {
+                wakeUps.take()
+                return nil
+            }
+            var state: Int32 = 0
+            if event.events & (EPOLLIN.rawValue | EPOLLHUP.rawValue) != 0 { state |= CURL_CSELECT_IN }
+            if event.events & EPOLLOUT.rawValue != 0 { state |= CURL_CSELECT_OUT }
+            if event.events & EPOLLERR.rawValue != 0 { state |= CURL_CSELECT_ERR }
+            return (event.data.fd, state)
+        }
+    }
+
+    /// Milliseconds, rounded up: to wake too early would turn the loop for nothing.
+    private var untilDue: Int {
+        guard let due else { return .max }
+        let now = MonotonicTime.now.nanoseconds
+        return due <= now ? 0 : Int(clamping: (due - now + 999_999) / 1_000_000)
+    }
+
+    @discardableResult
+    private func control(_ operation: Int32, _ descriptor: Int32, _ interest: UInt32) -> Bool {
+        var event = epoll_event()
+        event.events = interest
+        event.data.fd = descriptor
+        return epoll_ctl(epoll, operation, descriptor, &event) == 0
     }
 }

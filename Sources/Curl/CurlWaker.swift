@@ -1,23 +1,33 @@
 internal import CCurl
+internal import Glibc
 
 /// Ends a ``CurlMulti/wait(milliseconds:)`` from any thread; never waits itself.
 public final class CurlWaker: Sendable {
-    private let multi: MultiHandle
+    private let wakeUps: WakeUps
 
-    init(_ multi: MultiHandle) { self.multi = multi }
+    init(_ wakeUps: WakeUps) { self.wakeUps = wakeUps }
 
-    public func wake() {
-        // A write to a non-blocking eventfd: the one call that libcurl documents as safe from any thread.
-        curl_multi_wakeup(multi.pointer)
-    }
+    public func wake() { wakeUps.add() }
 }
 
-/// Owns libcurl's multi handle, which lives as long as anybody may wake it.
-final class MultiHandle: @unchecked Sendable {
-    // SAFETY: `@unchecked Sendable`: the pointer never changes; all but the wake-up is left to the handle's thread.
-    let pointer: UnsafeMutableRawPointer
+/// Wake-ups that were asked for: a counter of the kernel's, which lives as long as anybody may add to it.
+final class WakeUps: Sendable {
+    let descriptor: Int32
 
-    init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
+    /// - Returns: `nil` when there are no descriptors left.
+    init?() {
+        descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        guard descriptor >= 0 else { return nil }
+    }
 
-    deinit { curl_multi_cleanup(pointer) }
+    deinit { close(descriptor) }
+
+    /// Does not block: at its limit, 2⁶⁴ - 2 wake-ups, the counter is left as it is, which wakes as well.
+    func add() { eventfd_write(descriptor, 1) }
+
+    /// Takes all of them.
+    func take() {
+        var count: eventfd_t = 0
+        eventfd_read(descriptor, &count)
+    }
 }

@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+// What Swift's Glibc module lacks.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #if LIBCURL_VERSION_NUM < 0x075500
 #error "libcurl 7.85 or newer is needed (CURLOPT_PROTOCOLS_STR)"
@@ -29,6 +32,14 @@ static inline void ccurl_set_writer(CURL *_Nonnull h, curl_write_callback _Nonnu
 }
 static inline CURLMcode ccurl_multi_set_long(CURLM *_Nonnull m, CURLMoption o, long v) {
     return curl_multi_setopt(m, o, v);
+}
+/// Has `m` tell which sockets it waits for, and until when.
+static inline void ccurl_multi_set_waits(CURLM *_Nonnull m, curl_socket_callback _Nonnull on_socket,
+                                         curl_multi_timer_callback _Nonnull on_timer, void *_Nonnull context) {
+    curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(m, CURLMOPT_SOCKETDATA, context);
+    curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(m, CURLMOPT_TIMERDATA, context);
 }
 static inline long ccurl_get_long(CURL *_Nonnull h, CURLINFO i) {
     long v = 0;
