@@ -23,6 +23,8 @@ final class FetchLoop {
 
     private struct Job {
         let flight: Flight
+        /// Whose turn it took.
+        let host: String
         var trace: Trace
         let transfer: CurlTransfer
         /// What the request was sent with.
@@ -52,15 +54,21 @@ final class FetchLoop {
     /// Threads that may hang at once, each on a file of its own.
     private static let mostHanging = 16
 
-    /// Transfers on the wire at once. More wait their turn, so that a transfer's time limit counts its own time only.
-    private static let admitted = 128
+    /// The one host that all files are together.
+    private static let files = "file"
+
+    /// Requests under way at once, in all and to one host.
+    private static let admitted = (inAll: 256, toOneHost: 64)
 
     private let multi: CurlMulti
     private let inbox: FetchInbox
     private let fetcher: Fetcher
     private var sources: [SourceName: Source] = [:]
     private var timers = TimerHeap<Event>()
-    private var queue: [(flight: Flight, isFull: Bool)] = []
+    private var admission = Admission<(flight: Flight, isFull: Bool)>(
+        inAll: FetchLoop.admitted.inAll,
+        toOneHost: FetchLoop.admitted.toOneHost
+    )
     private var jobs: [ObjectIdentifier: Job] = [:]
     private var readings: [SourceName: Reading] = [:]
     /// Readings that were given up, and whose threads hang: at most one for each source.
@@ -118,7 +126,7 @@ final class FetchLoop {
     // MARK: Time
 
     private func millisecondsToNextTimer() -> Int {
-        if !queue.isEmpty && underWay < Self.admitted { return 0 }
+        if admission.isReady { return 0 }
         guard let due = timers.earliest else { return 60_000 }
         let now = MonotonicTime.now.nanoseconds
         // Rounded up: waking a moment early would turn the loop for nothing.
@@ -129,7 +137,7 @@ final class FetchLoop {
         let now = MonotonicTime.now.nanoseconds
         while let event = timers.pop(dueBy: now) {
             switch event {
-            case .begin(let flight, let isFull): queue.append((flight, isFull))
+            case .begin(let flight, let isFull): wait(flight, isFull: isFull)
             case .readingTooLong(let name, let id): giveUpReading(name, id)
             case .poll(let name, let at):
                 guard let source = sources[name], source.pollAt == at else { continue }
@@ -158,23 +166,33 @@ final class FetchLoop {
 
     // MARK: Requests
 
-    private func admit() {
-        var taken = 0
-        for (flight, isFull) in queue {
-            guard underWay < Self.admitted else { break }
-            taken += 1
-            begin(flight, isFull: isFull)
-        }
-        queue.removeFirst(taken)
+    private func wait(_ flight: Flight, isFull: Bool) {
+        admission.wait((flight, isFull), for: host(of: flight.key))
     }
 
-    private var underWay: Int { jobs.count + readings.count }
+    /// Whose turn a request to a source takes. All files together are one host.
+    private func host(of name: SourceName) -> String {
+        guard let spec = sources[name]?.spec else { return "" }
+        switch spec.kind {
+        case .file: return Self.files
+        case .unix: return spec.unixSocket ?? ""
+        case .http, .https: return RequestBuilder.origin(of: spec.url)
+        }
+    }
 
-    private func begin(_ flight: Flight, isFull: Bool) {
-        guard fetcher.flights.depart(flight) else { return }
+    private func admit() {
+        while let (request, host) = admission.next() {
+            if !begin(request.flight, isFull: request.isFull, to: host) { admission.comeBack(from: host) }
+        }
+    }
+
+    /// - Returns: whether a request is under way, so that ``Admission/comeBack(from:)`` is still to come.
+    private func begin(_ flight: Flight, isFull: Bool, to host: String) -> Bool {
+        guard fetcher.flights.depart(flight) else { return false }
         guard let source = sources[flight.key] else {
             let failure = StageFailure(.fetch, "removed", "source '\(flight.key)' is no longer configured")
-            return fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil), version: 0)
+            fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil), version: 0)
+            return false
         }
         var trace = Trace()
         trace[.requested] = MonotonicTime.now.nanoseconds
@@ -183,8 +201,9 @@ final class FetchLoop {
             $0.requests += 1
         }
         guard source.spec.kind != .file else { return readFile(flight, source, trace) }
-        send(
+        return send(
             flight,
+            of: host,
             source,
             to: source.spec.url,
             validators: trusted(source, isFull: isFull),
@@ -203,14 +222,16 @@ final class FetchLoop {
         return .none
     }
 
+    /// - Returns: whether the request is under way.
     private func send(
         _ flight: Flight,
+        of host: String,
         _ source: Source,
         to url: String,
         validators: Validators,
         _ trace: Trace,
         redirectsLeft: Int
-    ) {
+    ) -> Bool {
         let request = RequestBuilder.request(
             for: source.spec,
             url: url,
@@ -218,49 +239,33 @@ final class FetchLoop {
             validators: validators
         )
         guard let transfer = CurlTransfer(request) else {
-            return fail(flight, source, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
+            fail(flight, source, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
+            return false
         }
         jobs[ObjectIdentifier(transfer)] = Job(
             flight: flight,
+            host: host,
             trace: trace,
             transfer: transfer,
             validators: validators,
             redirectsLeft: redirectsLeft
         )
         multi.add(transfer)
+        return true
     }
 
     // MARK: Files
 
-    private func readFile(_ flight: Flight, _ source: Source, _ trace: Trace) {
+    /// - Returns: whether a read of the flight's own is under way.
+    private func readFile(_ flight: Flight, _ source: Source, _ trace: Trace) -> Bool {
         let spec = source.spec
-        guard hanging[spec.name] == nil else {
-            return fail(
-                flight,
-                source,
-                StageFailure(
-                    .fetch,
-                    "timeout",
-                    "an earlier read of the file still hangs",
-                    hint: "see whether the file system it is on answers: stat \(FileURL.path(of: spec.url) ?? "")"
-                )
-            )
+        if let failure = reasonNotToRead(spec) {
+            fail(flight, source, failure)
+            return false
         }
         if readings[spec.name] != nil {
             readings[spec.name]?.next = flight
-            return
-        }
-        guard hanging.count + abandoned.count < Self.mostHanging else {
-            return fail(
-                flight,
-                source,
-                StageFailure(
-                    .fetch,
-                    "timeout",
-                    "\(Self.mostHanging) reads of files hang already",
-                    hint: "see whether the file systems they are on answer"
-                )
-            )
+            return false
         }
         lastReading += 1
         let id = lastReading
@@ -270,17 +275,36 @@ final class FetchLoop {
             inbox.post(.fileRead(spec.name, id: id, FileReader.read(spec, unless: accepted)))
         }
         guard thread != nil else {
-            return fail(flight, source, StageFailure(.fetch, "memory", "the system has no thread to read the file"))
+            fail(flight, source, StageFailure(.fetch, "memory", "the system has no thread to read the file"))
+            return false
         }
         readings[spec.name] = Reading(id: id, flight: flight, trace: trace)
         let limit = UInt64(spec.timeoutMilliseconds) * 1_000_000
         let deadline = MonotonicTime.now.advanced(byNanoseconds: limit)
         timers.insert(.readingTooLong(spec.name, id: id), due: deadline.nanoseconds)
+        return true
+    }
+
+    private func reasonNotToRead(_ spec: SourceSpec) -> StageFailure? {
+        if hanging[spec.name] != nil {
+            return StageFailure(
+                .fetch,
+                "timeout",
+                "an earlier read of the file still hangs",
+                hint: "see whether the file system it is on answers: stat \(FileURL.path(of: spec.url) ?? "")"
+            )
+        }
+        guard readings[spec.name] == nil, hanging.count + abandoned.count >= Self.mostHanging else { return nil }
+        return StageFailure(
+            .fetch,
+            "timeout",
+            "\(Self.mostHanging) reads of files hang already",
+            hint: "see whether the file systems they are on answer"
+        )
     }
 
     private func giveUpReading(_ name: SourceName, _ id: UInt64) {
-        guard let reading = readings[name], reading.id == id else { return }
-        readings[name] = nil
+        guard let reading = endReading(name, id) else { return }
         hanging[name] = id
         // Adopting a plan breaks the readings of its sources off, so the source is there.
         guard let source = sources[name] else { return }
@@ -293,13 +317,22 @@ final class FetchLoop {
         for flight in [reading.flight, reading.next].compactMap(\.self) { fail(flight, source, failure) }
     }
 
+    /// The reading, if it is that one that is under way, which it is no more.
+    private func endReading(_ name: SourceName, _ id: UInt64) -> Reading? {
+        guard let reading = readings[name], reading.id == id else { return nil }
+        readings[name] = nil
+        admission.comeBack(from: Self.files)
+        return reading
+    }
+
     private func fileRead(_ name: SourceName, _ id: UInt64, _ outcome: FileReader.Outcome) {
         if hanging[name] == id { hanging[name] = nil }
         abandoned.remove(id)
-        guard let reading = readings[name], reading.id == id else { return }
-        readings[name] = nil
-        if let next = reading.next { queue.append((next, isFull: false)) }
+        guard let reading = endReading(name, id) else { return }
+        if let next = reading.next { wait(next, isFull: false) }
         guard let flight = reading.flight, let source = sources[name] else { return }
+        let requested = MonotonicTime(nanoseconds: reading.trace[.requested] ?? 0)
+        fetcher.board.update(name) { $0.timings.noteRead(MonotonicTime.now.nanoseconds(since: requested)) }
         switch outcome {
         case .same: fetcher.deliver(flight, .notModified(reading.trace), version: source.spec.version)
         case .failed(let failure): fail(flight, source, failure)
@@ -322,23 +355,33 @@ final class FetchLoop {
 
     private func finishTransfers() {
         while let (transfer, failure) = multi.nextDone() {
-            guard let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)), let source = sources[job.flight.key]
-            else { continue }
-            let reading = ResponseReader.read(
-                transfer,
-                failure: failure,
-                of: source.spec,
-                wasConditional: job.validators != .none,
-                trace: job.trace
-            )
-            switch reading {
-            case .redirect(let url): follow(job, source, to: url)
-            case .result(let result): fetcher.deliver(job.flight, result, version: source.spec.version)
-            }
+            guard let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)) else { continue }
+            if !finish(job, failure) { admission.comeBack(from: job.host) }
         }
     }
 
-    private func follow(_ job: Job, _ source: Source, to url: String) {
+    /// - Returns: whether the job goes on, with another request.
+    private func finish(_ job: Job, _ failure: CurlTransfer.Failure?) -> Bool {
+        // A plan without the source has broken its jobs off.
+        guard let source = sources[job.flight.key] else { return false }
+        let timings = job.transfer.timings
+        fetcher.board.update(job.flight.key) { $0.timings.note(timings) }
+        let reading = ResponseReader.read(
+            job.transfer,
+            failure: failure,
+            of: source.spec,
+            wasConditional: job.validators != .none,
+            trace: job.trace
+        )
+        switch reading {
+        case .redirect(let url): return follow(job, source, to: url)
+        case .result(let result):
+            fetcher.deliver(job.flight, result, version: source.spec.version)
+            return false
+        }
+    }
+
+    private func follow(_ job: Job, _ source: Source, to url: String) -> Bool {
         guard job.redirectsLeft > 0 else {
             let limit = source.spec.maxRedirects
             let failure = StageFailure(
@@ -349,10 +392,12 @@ final class FetchLoop {
                     : "the origin redirects more than \(limit) times",
                 hint: "point 'url' at the final address, or raise 'max_redirects' of source '\(source.spec.name)'"
             )
-            return fail(job.flight, source, failure)
+            fail(job.flight, source, failure)
+            return false
         }
-        send(
+        return send(
             job.flight,
+            of: job.host,
             source,
             to: url,
             validators: job.validators,
@@ -366,13 +411,14 @@ final class FetchLoop {
     }
 
     private func cancel(_ flight: Flight) {
-        queue.removeAll { $0.flight == flight }
+        admission.remove(for: host(of: flight.key)) { $0.flight == flight }
         // A read goes on by itself; what it brings is wanted by nobody.
         if readings[flight.key]?.flight == flight { readings[flight.key]?.flight = nil }
         if readings[flight.key]?.next == flight { readings[flight.key]?.next = nil }
         guard let (id, job) = jobs.first(where: { $0.value.flight == flight }) else { return }
         jobs[id] = nil
         multi.remove(job.transfer)
+        admission.comeBack(from: job.host)
     }
 
     // MARK: A new plan
@@ -393,7 +439,7 @@ final class FetchLoop {
             }
         )
         for (name, source) in old where sources[name]?.spec.version != source.spec.version {
-            for flight in breakOff(name) { queue.append((flight, isFull: true)) }
+            for flight in breakOff(name) { wait(flight, isFull: true) }
         }
         let now = MonotonicTime.now.nanoseconds
         for spec in specs where old[spec.name]?.spec.version != spec.version { setPoll(spec.name, at: now) }
@@ -405,12 +451,14 @@ final class FetchLoop {
         for (id, job) in jobs where job.flight.key == name {
             jobs[id] = nil
             multi.remove(job.transfer)
+            admission.comeBack(from: job.host)
             flights.append(job.flight)
         }
         // The file may be another one now: the old one's read is left to itself.
         if let reading = readings.removeValue(forKey: name) {
             flights += [reading.flight, reading.next].compactMap(\.self)
             abandoned.insert(reading.id)
+            admission.comeBack(from: Self.files)
         }
         if let id = hanging.removeValue(forKey: name) { abandoned.insert(id) }
         return flights

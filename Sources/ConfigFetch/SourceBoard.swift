@@ -23,6 +23,7 @@ public struct SourceFacts: Sendable {
     public var published: UInt64 = 0
     public var unchanged: UInt64 = 0
     public var failuresByClass: [String: UInt64] = [:]
+    public var timings = FetchTimings()
 
     public init(spec: SourceSpec) { self.spec = spec }
 
