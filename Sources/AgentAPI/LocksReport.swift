@@ -156,11 +156,11 @@ public struct LockStatus: Codable, Sendable, Hashable {
     }
 }
 
-/// The waits up to one bound.
+/// What took at most as long as one bound.
 public struct HistogramBucket: Codable, Sendable, Hashable {
     /// The bound.
     public var upToMicroseconds: UInt64
-    /// How many waits took at most this long, those of the buckets before included.
+    /// How many took at most this long, those of the buckets before included.
     public var count: UInt64
 
     enum CodingKeys: String, CodingKey {

@@ -20,6 +20,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
     public var unchanged: UInt64
     /// How many requests failed, by the code of the error.
     public var failuresByClass: [String: UInt64]
+    /// How long its requests took, by part: resolve, connect, tls, first_byte, total. Parts that never happened are absent.
+    public var timings: [String: FetchTimes]
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -31,6 +33,7 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         case published
         case unchanged
         case failuresByClass = "failures_by_class"
+        case timings
     }
 
     public init(
@@ -43,7 +46,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         notModified: UInt64,
         published: UInt64,
         unchanged: UInt64,
-        failuresByClass: [String: UInt64]
+        failuresByClass: [String: UInt64],
+        timings: [String: FetchTimes] = [:]
     ) {
         self.name = name
         self.layer = layer
@@ -55,6 +59,7 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.published = published
         self.unchanged = unchanged
         self.failuresByClass = failuresByClass
+        self.timings = timings
     }
 
     public init(from decoder: any Decoder) throws {
@@ -68,6 +73,7 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.published = try container.decode(UInt64.self, forKey: .published)
         self.unchanged = try container.decode(UInt64.self, forKey: .unchanged)
         self.failuresByClass = try container.decode([String: UInt64].self, forKey: .failuresByClass)
+        self.timings = try container.decodeIfPresent([String: FetchTimes].self, forKey: .timings) ?? [:]
         self.status = try SourceStatus(from: decoder)
     }
 
@@ -83,6 +89,33 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         try container.encode(published, forKey: .published)
         try container.encode(unchanged, forKey: .unchanged)
         try container.encode(failuresByClass, forKey: .failuresByClass)
+        try container.encode(timings, forKey: .timings)
+    }
+}
+
+/// How long one part of the requests to a source took.
+public struct FetchTimes: Codable, Sendable, Hashable {
+    /// How often it happened.
+    public var count: UInt64
+    /// How long all of them took together.
+    public var sumMicroseconds: UInt64
+    /// The longest.
+    public var maxMicroseconds: UInt64
+    /// How many took how long.
+    public var histogram: [HistogramBucket]
+
+    enum CodingKeys: String, CodingKey {
+        case count
+        case sumMicroseconds = "sum_us"
+        case maxMicroseconds = "max_us"
+        case histogram
+    }
+
+    public init(count: UInt64, sumMicroseconds: UInt64, maxMicroseconds: UInt64, histogram: [HistogramBucket]) {
+        self.count = count
+        self.sumMicroseconds = sumMicroseconds
+        self.maxMicroseconds = maxMicroseconds
+        self.histogram = histogram
     }
 }
 

@@ -115,6 +115,7 @@ enum MetricsText {
         ) {
             Double($0.status.lastSuccess?.unixMilliseconds ?? 0) / 1_000
         }
+        fetchTimes(report, &out)
         out.metric("config_agent_source_load_failures_total", .counter, "Failures by class.")
         for source in report.sources {
             for (code, count) in source.failuresByClass.sorted(by: { $0.key < $1.key }) {
@@ -122,6 +123,28 @@ enum MetricsText {
                     "config_agent_source_load_failures_total",
                     [("source", source.name), ("class", code)],
                     count
+                )
+            }
+        }
+    }
+
+    /// Parts that never happened have no samples: with connections kept open most sources have two.
+    private static func fetchTimes(_ report: SourcesReport, _ out: inout PrometheusText) {
+        let name = "config_agent_source_fetch_seconds"
+        out.metric(name, .histogram, "How long requests took, by part: resolve, connect, tls, first_byte, total.")
+        for source in report.sources {
+            for (part, times) in source.timings.sorted(by: { $0.key < $1.key }) {
+                var below: UInt64 = 0
+                var buckets: [(upperBound: Double?, count: UInt64)] = times.histogram.map { bucket in
+                    defer { below = bucket.count }
+                    return (Double(bucket.upToMicroseconds) / 1e6, bucket.count - below)
+                }
+                buckets.append((nil, times.count - below))
+                out.histogram(
+                    name,
+                    [("source", source.name), ("part", part)],
+                    buckets: buckets,
+                    sum: Double(times.sumMicroseconds) / 1e6
                 )
             }
         }

@@ -177,7 +177,8 @@ final class ReportBuilder: Sendable {
                     notModified: known.notModified,
                     published: known.published,
                     unchanged: known.unchanged,
-                    failuresByClass: known.failuresByClass
+                    failuresByClass: known.failuresByClass,
+                    timings: Self.wire(known.timings)
                 )
             }
         )
@@ -229,6 +230,26 @@ final class ReportBuilder: Sendable {
 // MARK: Facts in the form of the wire
 
 extension ReportBuilder {
+    private static func wire(_ timings: FetchTimings) -> [String: FetchTimes] {
+        var times: [String: FetchTimes] = [:]
+        for part in FetchTimings.Part.allCases where timings[part].count > 0 {
+            let histogram = timings[part]
+            var below: UInt64 = 0
+            times[part.rawValue] = FetchTimes(
+                count: histogram.count,
+                sumMicroseconds: histogram.sumNanoseconds / 1_000,
+                maxMicroseconds: histogram.maxNanoseconds / 1_000,
+                histogram: histogram.buckets.compactMap { bucket in
+                    below += bucket.count
+                    return bucket.upperBoundNanoseconds.map {
+                        HistogramBucket(upToMicroseconds: $0 / 1_000, count: below)
+                    }
+                }
+            )
+        }
+        return times
+    }
+
     static func wireError(_ failure: StageFailure, at time: Int64) -> SourceError {
         SourceError(
             at: WireTime(unixNanoseconds: time),

@@ -37,6 +37,7 @@ public enum SourcesText {
         add("polled", poll(source, now))
         add("requests", requests(source))
         add("failures", failures(source))
+        add("times", times(source))
         add("last error", status.lastError.map { "\(moment($0.at)): \($0.code)" })
         lines += ErrorText.lines(status.lastError, indent: column, style)
         add("stages", status.trace.map(stages))
@@ -55,6 +56,19 @@ public enum SourcesText {
     private static func requests(_ source: SourceDetail) -> String {
         let outcomes = "\(source.notModified) not modified, \(source.published) published"
         return "\(source.requests): \(outcomes), \(source.unchanged) unchanged"
+    }
+
+    /// Means, in the order in which the parts happen.
+    private static func times(_ source: SourceDetail) -> String? {
+        let parts = [
+            ("resolve", "resolve"), ("connect", "connect"), ("tls", "TLS"), ("first_byte", "first byte"),
+            ("total", "all"),
+        ]
+        let means = parts.compactMap { part, name in
+            source.timings[part].map { "\(name) \(Durations.microseconds($0.sumMicroseconds / max(1, $0.count)))" }
+        }
+        guard let total = source.timings["total"], !means.isEmpty else { return nil }
+        return "\(means.joined(separator: ", ")) on average; longest \(Durations.microseconds(total.maxMicroseconds))"
     }
 
     private static func failures(_ source: SourceDetail) -> String {

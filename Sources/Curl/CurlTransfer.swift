@@ -40,6 +40,28 @@ public final class CurlTransfer {
         public let message: String
     }
 
+    /// How long the parts of a transfer took, in nanoseconds; `nil` for what did not happen.
+    public struct Timings: Sendable, Equatable {
+        /// From the start until the name was resolved.
+        public var resolve: UInt64?
+        /// From there until the connection stood.
+        public var connect: UInt64?
+        /// From there until its TLS was agreed on.
+        public var tls: UInt64?
+        /// From the request until the first byte of the answer.
+        public var firstByte: UInt64?
+        /// From the start to the end.
+        public var total: UInt64
+
+        public init(resolve: UInt64?, connect: UInt64?, tls: UInt64?, firstByte: UInt64?, total: UInt64) {
+            self.resolve = resolve
+            self.connect = connect
+            self.tls = tls
+            self.firstByte = firstByte
+            self.total = total
+        }
+    }
+
     let handle: UnsafeMutableRawPointer
     private let sink: UnsafeMutablePointer<ccurl_sink>
     private let body = BodyBuffer()
@@ -130,6 +152,27 @@ public final class CurlTransfer {
     public var isFramed: Bool {
         ccurl_get_long(handle, CURLINFO_HTTP_VERSION) >= CURL_HTTP_VERSION_2_0 || header("Content-Length") != nil
             || header("Transfer-Encoding")?.lowercased().hasSuffix("chunked") == true || sink.pointee.stream_ended
+    }
+
+    /// How long it took so far.
+    public var timings: Timings {
+        // Since the start, each: libcurl tells 0 of what did not happen, and of what a connection that was there already
+        // had no need of.
+        func moment(_ info: CURLINFO) -> UInt64 { UInt64(max(0, ccurl_get_off(handle, info))) * 1_000 }
+        let resolved = moment(CURLINFO_NAMELOOKUP_TIME_T)
+        let connected = moment(CURLINFO_CONNECT_TIME_T)
+        let secured = moment(CURLINFO_APPCONNECT_TIME_T)
+        let ready = moment(CURLINFO_PRETRANSFER_TIME_T)
+        let answered = moment(CURLINFO_STARTTRANSFER_TIME_T)
+        let isNew = ccurl_get_long(handle, CURLINFO_NUM_CONNECTS) > 0
+        func since(_ earlier: UInt64, _ later: UInt64) -> UInt64? { later == 0 ? nil : later - min(earlier, later) }
+        return Timings(
+            resolve: isNew ? since(0, resolved) : nil,
+            connect: isNew ? since(resolved, connected) : nil,
+            tls: isNew ? since(connected, secured) : nil,
+            firstByte: since(ready, answered),
+            total: moment(CURLINFO_TOTAL_TIME_T)
+        )
     }
 
     /// The body's length so far, decompressed.

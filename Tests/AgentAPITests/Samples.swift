@@ -108,7 +108,15 @@ enum Samples {
             notModified: 90,
             published: 4,
             unchanged: 2,
-            failuresByClass: ["timeout": 4]
+            failuresByClass: ["timeout": 4],
+            timings: [
+                "total": FetchTimes(
+                    count: 100,
+                    sumMicroseconds: 12_000,
+                    maxMicroseconds: 900,
+                    histogram: [HistogramBucket(upToMicroseconds: 250, count: 99)]
+                )
+            ]
         )
     ])
 

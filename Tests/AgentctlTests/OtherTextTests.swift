@@ -19,7 +19,11 @@ import Testing
                 notModified: 90,
                 published: 3,
                 unchanged: 2,
-                failuresByClass: ["timeout": 1, "duplicate_key": 4]
+                failuresByClass: ["timeout": 1, "duplicate_key": 4],
+                timings: [
+                    "first_byte": FetchTimes(count: 2, sumMicroseconds: 400, maxMicroseconds: 300, histogram: []),
+                    "total": FetchTimes(count: 2, sumMicroseconds: 500, maxMicroseconds: 350, histogram: []),
+                ]
             )
         ])
         #expect(
@@ -34,6 +38,7 @@ import Testing
                   polled           every 10s to 1m 30s, next in 12s
                   requests         100: 90 not modified, 3 published, 2 unchanged
                   failures         5: 4 duplicate_key, 1 timeout, the last 4 in a row
+                  times            first byte 200us, all 250us on average; longest 350us
                   last error       5s ago (2026-11-22 14:06:14 UTC): duplicate_key
                                    decode: line 7, column 3: the key 'db.url' stands
                                    twice in the same object, and was first seen in
