@@ -20,7 +20,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
     public var unchanged: UInt64
     /// How many requests failed, by the code of the error.
     public var failuresByClass: [String: UInt64]
-    /// How long its requests took, by part: resolve, connect, tls, first_byte, total. Parts that never happened are absent.
+    /// How long its requests took, by part: wait, resolve, connect, tls, first_byte, total. Parts that never happened
+    /// are absent.
     public var timings: [String: FetchTimes]
 
     enum CodingKeys: String, CodingKey {
@@ -121,7 +122,7 @@ public struct FetchTimes: Codable, Sendable, Hashable {
 
 /// The bounds of the time between two requests to a source.
 public struct PollInterval: Codable, Sendable, Hashable {
-    /// The shortest time, but for a refresh by hand.
+    /// The shortest time, but for a refresh by hand and the one time after the start that spreads sources.
     public var minSeconds: Double
     /// The longest time while all goes well.
     public var maxSeconds: Double

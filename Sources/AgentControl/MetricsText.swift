@@ -131,7 +131,7 @@ enum MetricsText {
     /// Parts that never happened have no samples: with connections kept open most sources have two.
     private static func fetchTimes(_ report: SourcesReport, _ out: inout PrometheusText) {
         let name = "config_agent_source_fetch_seconds"
-        out.metric(name, .histogram, "How long requests took, by part: resolve, connect, tls, first_byte, total.")
+        out.metric(name, .histogram, "How long requests took, by part: wait, resolve, connect, tls, first_byte, total.")
         for source in report.sources {
             for (part, times) in source.timings.sorted(by: { $0.key < $1.key }) {
                 var below: UInt64 = 0

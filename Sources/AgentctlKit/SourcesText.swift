@@ -61,8 +61,8 @@ public enum SourcesText {
     /// Means, in the order in which the parts happen.
     private static func times(_ source: SourceDetail) -> String? {
         let parts = [
-            ("resolve", "resolve"), ("connect", "connect"), ("tls", "TLS"), ("first_byte", "first byte"),
-            ("total", "all"),
+            ("wait", "wait"), ("resolve", "resolve"), ("connect", "connect"), ("tls", "TLS"),
+            ("first_byte", "first byte"), ("total", "all"),
         ]
         let means = parts.compactMap { part, name in
             source.timings[part].map { "\(name) \(Durations.microseconds($0.sumMicroseconds / max(1, $0.count)))" }

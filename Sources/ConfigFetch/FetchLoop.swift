@@ -15,6 +15,8 @@ final class FetchLoop {
         var validators: Validators
         var stamp: FileStamp?
         var failures = 0
+        /// Whether it has a place of its own among those that began with it.
+        var isSpread = false
         /// When the document itself last came, or was last asked for.
         var fullAt: UInt64 = 0
         /// Told apart from timers that were overtaken by a later decision.
@@ -195,10 +197,13 @@ final class FetchLoop {
             return false
         }
         var trace = Trace()
-        trace[.requested] = MonotonicTime.now.nanoseconds
+        let now = MonotonicTime.now.nanoseconds
+        trace[.requested] = now
         fetcher.board.update(flight.key) {
             $0.lastRequestAt = WallClock.nowNanoseconds
             $0.requests += 1
+            // Before its time somebody else wanted it.
+            if now >= source.pollAt { $0.timings.noteWait(now - source.pollAt) }
         }
         guard source.spec.kind != .file else { return readFile(flight, source, trace) }
         return send(
@@ -483,7 +488,11 @@ final class FetchLoop {
             source.failures = 0
             if let revision = outcome.revision { source.validators = revision.validators }
             if let stamp { source.stamp = stamp }
-            delay = PollSchedule.delay(poll: source.spec.poll, using: &random)
+            delay =
+                source.isSpread
+                ? PollSchedule.delay(poll: source.spec.poll, using: &random)
+                : PollSchedule.firstDelay(poll: source.spec.poll, using: &random)
+            source.isSpread = true
         }
         sources[flight.key] = source
         setPoll(flight.key, at: MonotonicTime.now.advanced(byNanoseconds: delay).nanoseconds)

@@ -2,9 +2,11 @@ internal import Curl
 
 /// How long requests to a source took, part by part, as histograms.
 public struct FetchTimings: Sendable {
-    /// In the order in which they happen. The first three happen only where a connection is made, which is seldom while
-    /// the origin keeps connections open.
+    /// In the order in which they happen. The second to the fourth happen only where a connection is made, which is seldom
+    /// while the origin keeps connections open.
     public enum Part: String, CaseIterable, Sendable {
+        /// From the time it was due until it set out; only of requests that the schedule makes.
+        case wait
         /// From the start until the name was resolved.
         case resolve
         /// From there until the connection stood.
@@ -42,6 +44,7 @@ public struct FetchTimings: Sendable {
         }
     }
 
+    private var wait = Histogram()
     private var resolve = Histogram()
     private var connect = Histogram()
     private var tls = Histogram()
@@ -52,6 +55,7 @@ public struct FetchTimings: Sendable {
 
     public subscript(part: Part) -> Histogram {
         switch part {
+        case .wait: wait
         case .resolve: resolve
         case .connect: connect
         case .tls: tls
@@ -67,6 +71,8 @@ public struct FetchTimings: Sendable {
         if let time = timings.firstByte { firstByte.note(time) }
         total.note(timings.total)
     }
+
+    mutating func noteWait(_ nanoseconds: UInt64) { wait.note(nanoseconds) }
 
     /// A file was read, or tried to be.
     mutating func noteRead(_ nanoseconds: UInt64) { total.note(nanoseconds) }

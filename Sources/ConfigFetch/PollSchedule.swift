@@ -12,6 +12,12 @@ enum PollSchedule {
         max(UInt64.random(in: poll, using: &random), shortestPoll)
     }
 
+    /// Nanoseconds from the first success to the poll after it: anything up to the longest wait. Sources are all asked at
+    /// the start; from then on they are spread over their time, and stay so.
+    static func firstDelay(poll: ClosedRange<UInt64>, using random: inout some RandomNumberGenerator) -> UInt64 {
+        UInt64.random(in: shortestPoll...max(shortestPoll, poll.upperBound), using: &random)
+    }
+
     /// Nanoseconds until the next try after the `failures`-th failure in a row (counted from 1).
     ///
     /// Full jitter: a thousand agents that failed together do not come back together.

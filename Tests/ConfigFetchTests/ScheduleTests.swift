@@ -17,6 +17,22 @@ struct ScheduleTests {
         }
     }
 
+    @Test("Sources that begin together are spread over their time")
+    func firstPollsAreSpread() {
+        var random = SeededGenerator(seed: 4)
+        let poll = (9 * second)...(11 * second)
+        var tenths = [Int](repeating: 0, count: 10)
+        for _ in 0..<10_000 {
+            let delay = PollSchedule.firstDelay(poll: poll, using: &random)
+            #expect((second...(11 * second)).contains(delay))
+            tenths[min(9, Int((delay - second) / second))] += 1
+        }
+        #expect(tenths.allSatisfy { (800...1_200).contains($0) })
+        for range: ClosedRange<UInt64> in [0...0, second...second] {
+            #expect(PollSchedule.firstDelay(poll: range, using: &random) == second)
+        }
+    }
+
     @Test func noPollIsShorterThanASecond() {
         var random = SeededGenerator(seed: 2)
         for range: ClosedRange<UInt64> in [0...0, 0...10, 0...(second / 2), 0...(2 * second)] {

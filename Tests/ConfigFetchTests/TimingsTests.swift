@@ -11,7 +11,7 @@ import Testing
         for length in lengths {
             timings.note(CurlTransfer.Timings(resolve: nil, connect: nil, tls: nil, firstByte: length, total: length))
         }
-        for part in [FetchTimings.Part.resolve, .connect, .tls] { #expect(timings[part].count == 0) }
+        for part in [FetchTimings.Part.wait, .resolve, .connect, .tls] { #expect(timings[part].count == 0) }
         let total = timings[.total]
         #expect(total.count == 5)
         #expect(total.sumNanoseconds == lengths.reduce(0, +))

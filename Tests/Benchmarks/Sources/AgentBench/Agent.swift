@@ -18,13 +18,15 @@ final class Agent {
     ///   - keys: how many the document has, beside those below `bench`.
     ///   - source: another source than that document, in YAML.
     ///   - settings: more lines of its configuration.
+    ///   - others: lines for more sources.
     init(
         binaries: URL,
         keys: Int,
         workers: Int = 2,
         poll: String = "1s",
         source: String? = nil,
-        settings: String = ""
+        settings: String = "",
+        others: String = ""
     ) throws {
         self.binaries = binaries
         directory = FileManager.default.temporaryDirectory.appending(path: "agent-bench-\(UUID().uuidString.prefix(8))")
@@ -37,6 +39,7 @@ final class Agent {
             workers: \(workers)
             sources:
               app: \(source ?? "{url: \"file://\(file("app.json").path)\", poll: \(poll)}")
+            \(others)
             \(settings)
             """
         try configuration.write(to: file("agent.yaml"), atomically: true, encoding: .utf8)

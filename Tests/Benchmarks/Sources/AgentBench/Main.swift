@@ -23,6 +23,7 @@ struct Main {
             ("reads", 1_024, { try LocalReads(binaries: binaries).againstNginx() }),
             ("stalled", 4_096, { try LocalReads(binaries: binaries).besideStalled() }),
             ("folding", 1_024, { try Folding(binaries: binaries).measure() }),
+            ("polling", 4_096, { try Polling(binaries: binaries).measure() }),
             ("watchers", nil, { try Watching(binaries: binaries).live() }),
             ("deaf", 4_096, { try Watching(binaries: binaries).deaf() }),
         ]

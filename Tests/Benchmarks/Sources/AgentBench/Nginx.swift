@@ -13,6 +13,35 @@ final class Nginx {
         try self.init(root: root, location: "root \(root.path);")
     }
 
+    /// Many small documents, `/c/0.json` and so on, over TCP on a port of this machine.
+    convenience init(directory: URL, documents: Int, port: UInt16) throws {
+        let root = directory.appending(path: "nginx")
+        try FileManager.default.createDirectory(at: root.appending(path: "c"), withIntermediateDirectories: true)
+        for number in 0..<documents {
+            try Data("{\"s\(number)\": {\"value\": \(number)}}".utf8).write(
+                to: root.appending(path: "c/\(number).json")
+            )
+        }
+        try self.init(root: root, location: "listen 127.0.0.1:\(port); root \(root.path);")
+    }
+
+    /// A port that nobody listened on a moment ago.
+    static func freePort() throws -> UInt16 {
+        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let found = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        guard descriptor >= 0, found else { throw Agent.Failure(description: "no free port") }
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     /// A cache in front of an origin on this machine, which lets one request through for each thing.
     convenience init(directory: URL, origin port: UInt16) throws {
         let root = directory.appending(path: "nginx")
@@ -39,7 +68,7 @@ final class Nginx {
         pid \(root.path)/nginx.pid;
         \(geteuid() == 0 ? "user root;" : "")
         error_log \(root.path)/error.log;
-        events { worker_connections 1024; }
+        events { worker_connections 2048; }
         http {
             \(temporary.joined(separator: " "))
             types { application/json value; }
@@ -60,6 +89,8 @@ final class Nginx {
         """.write(to: root.appending(path: "nginx.conf"), atomically: true, encoding: .utf8)
         process.executableURL = URL(filePath: "/usr/sbin/nginx")
         process.arguments = ["-p", root.path, "-c", root.appending(path: "nginx.conf").path]
+        // Not this program's own: whoever reads that would wait for nginx too.
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         let deadline = Date.now + 10

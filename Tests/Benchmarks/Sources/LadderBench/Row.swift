@@ -11,6 +11,8 @@ struct Row: Codable {
     var p50: Double?
     var p99: Double?
     var p999: Double?
+    /// With several threads: the operations of the one that got the fewest, over those of the one that got the most.
+    var fairness: Double?
     var anchor: String?
     var anchorNs: Double?
     /// The median of the rounds' own ratios of `figure` to the anchor's: what disturbs a round disturbs both.
@@ -32,7 +34,7 @@ struct Row: Codable {
     var spread: [Double]
 
     enum CodingKeys: String, CodingKey {
-        case `case`, subject, threads, ns, anchor, ratio, goal, met, figure, value, rounds, spread
+        case `case`, subject, threads, ns, fairness, anchor, ratio, goal, met, figure, value, rounds, spread
         case p50 = "p50_ns"
         case p99 = "p99_ns"
         case p999 = "p999_ns"
@@ -56,6 +58,10 @@ struct Row: Codable {
         p50 = Self.median(samples, \.p50)
         p99 = Self.median(samples, \.p99)
         p999 = Self.median(samples, \.p999)
+        if threads > 1 {
+            let shares = samples.compactMap { Figure.fairness.value(in: $0) }
+            fairness = shares.isEmpty ? nil : Statistics.median(shares)
+        }
         self.figure = figure
         value = Statistics.median(values)
         rounds = samples.count

@@ -26,6 +26,7 @@ enum Text {
         let value = row.value ?? row.ns ?? 0
         text += pad(row.figure == .ns ? "\(number(value)) ns" : "\(number(value)) \(row.figure.rawValue)", 30)
         if row.figure == .ns, let p99 = row.p99 { text += pad("p99 \(number(p99))", 16) } else { text += pad("", 16) }
+        text += pad(row.figure == .ns ? row.fairness.map { "fair \(number($0))" } ?? "" : "", 12)
         if let anchor = row.anchor, let theirs = row.anchorValue, let ratio = row.ratio {
             text += pad("\(anchor) \(number(theirs))", 38) + pad("ratio \(number(ratio))", 14)
             if let interval = row.ratioInterval, interval.count == 2 {
