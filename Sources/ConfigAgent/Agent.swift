@@ -167,15 +167,25 @@ public final class Agent: Sendable {
     /// What health is judged from.
     public func healthFacts(workers: [Health.Facts.Worker]) -> Health.Facts {
         let first = firstSnapshotAt.load(ordering: .relaxed)
-        let facts = fetcher.facts
         let sources = plan.sources
         let isPublished = first != 0
+        let now = WallClock.nowNanoseconds
+        // Judged each second: so only what matters is copied, not ten thousand sources of which all is well.
+        let (mattering, awaited) = fetcher.readFacts { facts -> ([SourceFacts], [SourceName]) in
+            var mattering: [SourceFacts] = []
+            var awaited: [SourceName] = []
+            for source in sources {
+                let known = facts[source.fetch.name]
+                if let known, known.matters(at: now) { mattering.append(known) }
+                if isPublished, source.isRequired, known?.revision == nil { awaited.append(source.fetch.name) }
+            }
+            return (mattering, awaited)
+        }
         return Health.Facts(
             startedAt: startedAt,
             firstSnapshotAt: first == 0 ? nil : first,
-            sources: sources.compactMap { facts[$0.fetch.name] },
-            awaited: isPublished
-                ? sources.filter { $0.isRequired && facts[$0.fetch.name]?.revision == nil }.map(\.fetch.name) : [],
+            sources: mattering,
+            awaited: awaited,
             awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
             workers: workers

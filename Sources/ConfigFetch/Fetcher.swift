@@ -118,7 +118,13 @@ public final class Fetcher: Sendable {
         }
     }
 
+    /// All facts, copied.
     public var facts: [SourceName: SourceFacts] { board.all }
+
+    /// Lends all facts out under a lock that the fetch thread takes too: `body` must be short and must not wait.
+    public func readFacts<Result: Sendable>(_ body: ([SourceName: SourceFacts]) -> Result) -> Result {
+        board.read(body)
+    }
     public var statistics: Flights.Statistics { flights.statistics }
 
     // MARK: For the fetch thread

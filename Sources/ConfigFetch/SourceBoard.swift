@@ -32,6 +32,11 @@ public struct SourceFacts: Sendable {
         Int64(clamping: spec.poll.upperBound) * 3 + Int64(spec.timeoutMilliseconds) * 1_000_000
     }
 
+    /// Whether there is anything about it that a judgement of the agent's health depends on.
+    public func matters(at now: Int64) -> Bool {
+        consecutiveFailures > 0 || isLastGood || revision == nil || recoveredAt != nil || (staleSince ?? now) < now
+    }
+
     /// Since when it is, or from when it will be, stale.
     public var staleSince: Int64? { lastSuccessAt.map { $0 + staleAfterNanoseconds } }
 
@@ -107,5 +112,11 @@ final class SourceBoard: Sendable {
         }
     }
 
+    /// A copy: the next change to any of them then has to copy them all. Not for what is done all the time.
     var all: [SourceName: SourceFacts] { facts.withLock { $0 } }
+
+    /// Lends them out under the lock, for a short look.
+    func read<Result: Sendable>(_ body: ([SourceName: SourceFacts]) -> Result) -> Result {
+        facts.withLock { body($0) }
+    }
 }

@@ -16,8 +16,8 @@ public import Synchronization
 /// a later publication finds that no slot names it any more.
 ///
 /// - Progress: reading is wait-free while nothing is published, lock-free otherwise (each retry means that another
-///   publication went through). So is publishing, unless an object is retired: the list of these has a mutex, which no
-///   reader takes.
+///   publication went through); a thread's first read without a reader of its own takes a mutex, once. Publishing is
+///   lock-free unless an object is retired: the list of these has a mutex, which no reader takes.
 /// - Price: an idle reader keeps the one object alive that it used last, until it reads again or is parked. So at most
 ///   as many replaced objects live as there are readers.
 /// - Memory order: publishing releases, reading acquires; a reader's announcement and its second look, like a

@@ -11,7 +11,7 @@ struct Main {
         usage: LadderBench measure PROGRAMS RESULTS [MEASURE...]
                    all, or only the contests whose names begin with one of these; figures into RESULTS
                LadderBench quick PROGRAMS STORED [--store] [MEASURE...]
-                   a two-minute subset, held against the ratios in STORED, or written to it
+                   a subset, held against the ratios in STORED, or written to it
                LadderBench figures RESULTS ROOT [--check]
                    pictures and tables of the documentation below ROOT, made from a run's results, or compared
 
@@ -64,6 +64,10 @@ struct Main {
         var results = Results(machine: try Machine())
         var wrong = 0
         func isWanted(_ name: String) -> Bool { wanted.isEmpty || wanted.contains { name.hasPrefix($0) } }
+        guard Plan.full.contains(where: { isWanted($0.name) }) || isWanted("growth") || isWanted("accounting") else {
+            print("no contest's name begins with any of: \(wanted.joined(separator: " "))")
+            throw Misuse()
+        }
         for contest in Plan.full where isWanted(contest.name) {
             let samples: [String: [Sample]]
             do {

@@ -312,11 +312,12 @@ enum Plan {
     }
 
     /// The contest with those subjects only that its comparisons are about, and without its goals: quick runs are held
-    /// against stored ratios.
+    /// against stored ratios. Without those of ours to ours: both would become slower together.
     private static func short(_ contest: Contest) -> Contest {
-        let comparisons = contest.comparisons.filter { $0.anchor != nil }.map {
-            Comparison($0.subject, $0.figure, to: $0.anchor)
-        }
+        let comparisons = contest.comparisons.filter { ($0.anchor?.program ?? .swiftNotCounting) != .swiftNotCounting }
+            .map {
+                Comparison($0.subject, $0.figure, to: $0.anchor)
+            }
         let wanted = Set(comparisons.map(\.subject) + comparisons.compactMap(\.anchor))
         return Contest(
             contest.measure,

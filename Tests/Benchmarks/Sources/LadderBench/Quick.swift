@@ -11,8 +11,12 @@ struct Quick {
     }
 
     /// A ratio that is 15 % worse must not pass, whatever the noise of a round: so less than that is too much.
-    static let tolerance = 1.10
-    private static let tries = 4
+    private static let tolerance = 1.10
+    /// What is no worse than this needs no second look.
+    private static let clearlyFine = 1.05
+    /// How often a contest is run at most. All its rounds are judged together: to take the best of several runs would let
+    /// a slowdown pass as soon as one of them is lucky.
+    private static let runs = 5
 
     private let arena: Arena
     private let stored: URL
@@ -50,7 +54,9 @@ struct Quick {
     private func store(_ machine: Machine) throws -> Bool {
         var ratios: [String: Double] = [:]
         for contest in contests {
-            for row in arena.rows(contest, try arena.run(contest)) {
+            var samples: [String: [Sample]] = [:]
+            for _ in 1...Self.runs { samples.merge(try arena.run(contest), uniquingKeysWith: +) }
+            for row in arena.rows(contest, samples) {
                 if let ratio = row.ratio { ratios[row.key] = (ratio * 10_000).rounded() / 10_000 }
             }
         }
@@ -61,25 +67,26 @@ struct Quick {
         return true
     }
 
-    /// A disturbed round passes at the next try; a slowdown stays.
     private func hold(_ contest: Contest, against stored: [String: Double]) throws -> Bool {
-        var worse: [Row] = []
-        for attempt in 1...Self.tries {
-            let rows = arena.rows(contest, try arena.run(contest))
-            worse = rows.filter { row in
+        var samples: [String: [Sample]] = [:]
+        var rows: [Row] = []
+        func worse(than factor: Double) -> [Row] {
+            rows.filter { row in
                 guard let ratio = row.ratio else { return false }
-                guard let old = stored[row.key] else { return true }
-                return ratio > old * Self.tolerance
-            }
-            if worse.isEmpty || attempt == Self.tries {
-                print(Text.table(rows, titled: "\(contest.name), \(contest.threads) threads"))
-                break
+                return stored[row.key].map { ratio > $0 * factor } ?? true
             }
         }
-        for row in worse {
+        for _ in 1...Self.runs {
+            samples.merge(try arena.run(contest), uniquingKeysWith: +)
+            rows = arena.rows(contest, samples)
+            if worse(than: Self.clearlyFine).isEmpty { break }
+        }
+        print(Text.table(rows, titled: "\(contest.name), \(contest.threads) threads"))
+        let found = worse(than: Self.tolerance)
+        for row in found {
             let old = stored[row.key].map { String(format: "%.3f", $0) } ?? "nothing: store it"
             print("WORSE: \(row.key): ratio \(String(format: "%.3f", row.ratio ?? 0)), stored is \(old)")
         }
-        return worse.isEmpty
+        return found.isEmpty
     }
 }

@@ -22,9 +22,9 @@ enum Tables {
     }
 
     private static func ladder(_ results: Results) -> String {
-        let head = "| rung | time | p99 | throughput to the mutex's | for |\n|---|---:|---:|---:|---|"
+        let head = "| rung | threads | time | p99 | throughput to the mutex's | for |\n|---|---:|---:|---:|---:|---|"
         let lines = Rung.all(in: results.rows).map { rung in
-            "| \(rung.name) | \(time(rung.ns)) | \(rung.p99.map(time) ?? "") | \(Text.number(rung.throughput))× | \(rung.use) |"
+            "| \(rung.name) | \(rung.threads) | \(time(rung.ns)) | \(rung.p99.map(time) ?? "") | \(Text.number(rung.throughput))× | \(rung.use) |"
         }
         return ([head] + lines).joined(separator: "\n")
     }

@@ -55,12 +55,13 @@ enum Text {
     static func ladder(_ results: Results) -> String {
         let rungs = Rung.all(in: results.rows)
         var lines = [
-            "the ladder with 2 threads",
-            pad("  rung", 26) + pad("time", 12) + pad("p99", 12) + pad("throughput to the mutex's", 28) + "for",
+            "the ladder",
+            pad("  rung", 26) + pad("threads", 9) + pad("time", 12) + pad("p99", 12)
+                + pad("throughput to the mutex's", 28) + "for",
         ]
         for rung in rungs {
             lines.append(
-                pad("  \(rung.name)", 26) + pad("\(number(rung.ns)) ns", 12)
+                pad("  \(rung.name)", 26) + pad("\(rung.threads)", 9) + pad("\(number(rung.ns)) ns", 12)
                     + pad(rung.p99.map { "\(number($0)) ns" } ?? "", 12) + pad("\(number(rung.throughput))×", 28)
                     + rung.use
             )
@@ -83,6 +84,7 @@ enum Text {
 /// One step of the ladder as the document's table has it.
 struct Rung {
     let name: String
+    let threads: Int
     let ns: Double
     let p99: Double?
     /// Operations per second of all threads, over the mutex's.
@@ -114,7 +116,14 @@ struct Rung {
         return steps.compactMap { step in
             guard let row = row(step.measure, step.subject), let ns = row.ns else { return nil }
             let throughput = (Double(row.threads) / ns) / (Double(mutex.threads) / mutexTime)
-            return Rung(name: step.name, ns: ns, p99: row.p99, throughput: throughput, use: step.use)
+            return Rung(
+                name: step.name,
+                threads: row.threads,
+                ns: ns,
+                p99: row.p99,
+                throughput: throughput,
+                use: step.use
+            )
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::plan::{Plan, Writer};
 use crate::Subject;
 use arc_swap::{ArcSwap, Cache};
 use crossbeam_epoch as epoch;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 pub const SUBJECTS: &[Subject] = &[
@@ -54,9 +54,17 @@ fn publish(mut plan: Plan, reads: Role, publish: Publish) {
     plan.others = plan.threads;
     plan.measured = 1;
     plan.writer = Writer::Flat;
-    let version = AtomicU64::new(0);
-    let next = || version.fetch_add(1, Ordering::Relaxed) + 1;
-    measure(&plan, &|worker| worker.dear(|| publish(next()), || ()), reads);
+    let publishes: Role = &|worker| {
+        let mut version = 0;
+        worker.dear(
+            || {
+                version += 1;
+                publish(version)
+            },
+            || (),
+        )
+    };
+    measure(&plan, publishes, reads);
 }
 
 fn arc_swap_with(plan: Plan, run: fn(Plan, Role, Publish), reads: impl Fn(&ArcSwap<Payload>, &mut Worker) + Sync) {
