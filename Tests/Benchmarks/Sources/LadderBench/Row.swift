@@ -45,6 +45,32 @@ struct Row: Codable {
         case goalKind = "goal_kind"
     }
 
+    /// With all keys in each row: what there is not is null.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(self.case, forKey: .case)
+        try container.encode(subject, forKey: .subject)
+        try container.encode(threads, forKey: .threads)
+        try container.encode(ns, forKey: .ns)
+        try container.encode(p50, forKey: .p50)
+        try container.encode(p99, forKey: .p99)
+        try container.encode(p999, forKey: .p999)
+        try container.encode(fairness, forKey: .fairness)
+        try container.encode(anchor, forKey: .anchor)
+        try container.encode(anchorNs, forKey: .anchorNs)
+        try container.encode(ratio, forKey: .ratio)
+        try container.encode(ratioInterval, forKey: .ratioInterval)
+        try container.encode(goal, forKey: .goal)
+        try container.encode(goalId, forKey: .goalId)
+        try container.encode(goalKind, forKey: .goalKind)
+        try container.encode(met, forKey: .met)
+        try container.encode(figure, forKey: .figure)
+        try container.encode(value, forKey: .value)
+        try container.encode(anchorValue, forKey: .anchorValue)
+        try container.encode(rounds, forKey: .rounds)
+        try container.encode(spread, forKey: .spread)
+    }
+
     /// What makes two rows of different runs comparable.
     var key: String { "\(self.case)|\(subject)|\(threads)|\(anchor ?? "")|\(figure.rawValue)" }
 
