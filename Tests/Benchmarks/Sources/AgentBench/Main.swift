@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Usage: AgentBench BINARIES OUTPUT.json [CASE...]
 ///
-/// Ends with 0 unless something went wrong: a goal that is missed is a figure like any other.
+/// Ends with 0 when all goals are met, with 1 when one is missed or a case went wrong.
 @main
 struct Main {
     static let rounds = 15
@@ -50,7 +50,9 @@ struct Main {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try encoder.encode(measurements).write(to: output)
         print("written to \(output.path)")
-        exit(wrong == 0 ? 0 : 1)
+        let missed = measurements.filter { !$0.met }
+        for measurement in missed { print("MISSED \(measurement.name)") }
+        exit(wrong == 0 && missed.isEmpty ? 0 : 1)
     }
 
     private static func basics(_ binaries: URL) throws -> [Measurement] {
