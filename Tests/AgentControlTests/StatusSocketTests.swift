@@ -210,7 +210,8 @@ struct StatusSocketTests {
                 #expect(name == last || ["_bucket", "_sum", "_count"].contains { name == last + $0 })
                 if types[last] == "counter" { #expect(last.hasSuffix("_total")) }
                 if name.hasSuffix("_bucket"), let value = line.split(separator: " ").last.flatMap({ Double($0) }) {
-                    let series = String(line.prefix { $0 != "," })
+                    // All labels but the bound, which is the last.
+                    let series = String(line.split(separator: "le=\"", maxSplits: 1)[0])
                     #expect(value >= cumulative[series] ?? 0)
                     cumulative[series] = value
                 }
