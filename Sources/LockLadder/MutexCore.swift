@@ -149,7 +149,7 @@ struct MutexCore: ~Copyable {
     ) -> Outcome {
         // Relaxed: whoever held it a moment ago is the best that can be told.
         let heldBy = CallSite(word: holder.load(ordering: .relaxed))
-        if spin(rounds: 4) { return .spun }
+        if spin(rounds: 3) { return .spun }
         var begun = probe.beginWait(.exclusive, at: site, in: function, heldBy: heldBy)
         guard park(&begun, probe, until: deadline) else {
             probe.abandon(begun)
@@ -175,6 +175,7 @@ struct MutexCore: ~Copyable {
     }
 
     /// Looks soon, as most holds are short, and then ever more seldom: whoever looks takes the line from the holder.
+    /// Three rounds are 126 pauses: where threads outnumber processors, to try for longer takes time from the holder.
     private func spin(rounds: Int) -> Bool {
         var pauses = 6
         for _ in 0..<rounds {

@@ -116,7 +116,7 @@ import Testing
             try await gate.pass()
             return 1
         }
-        let deadline: MonotonicTime? = haveDeadlines ? .inMilliseconds(120_000) : nil
+        let deadline: MonotonicTime? = haveDeadlines ? .inMilliseconds(900_000) : nil
         let answers = await answersWhenTheWorkerIsCancelled(gate, deadline: deadline) { deadline in
             try await group.value(for: "a", until: deadline)
         }
