@@ -32,6 +32,26 @@ import Testing
         #expect(cache.statistics.stored == 1 && cache.statistics.entries == 1)
     }
 
+    private final class Weight: Sendable {}
+
+    @Test("What was invalidated is freed once the threads that had looked it up have parked")
+    func letsGo() async throws {
+        let cache = ThreeStageRead<Int, Weight>("test.three.park", limit: 4) { _ in Weight() }
+        _ = try await cache.read(1)
+        // On one thread, without a pause: it looks, and then does nothing more.
+        func look() -> (kept: Bool, freed: Bool) {
+            weak let weight = cache.cached(1)
+            guard weight != nil else { return (false, false) }
+            cache.invalidate(1)
+            let kept = weight != nil
+            cache.park()
+            return (kept, weight == nil)
+        }
+        let seen = look()
+        #expect(seen.kept, "the idle thread keeps its table")
+        #expect(seen.freed)
+    }
+
     @Test func readsHotKeysWithoutALock() async throws {
         let name: StaticString = "test.three.hot"
         let cache = ThreeStageRead<Int, Int>(name, limit: 16) { $0 * 10 }
@@ -245,6 +265,28 @@ import Testing
     private func put(_ key: Int, in store: Store) {
         guard case .sequence(let sequence) = store.begin(key) else { return }
         store.store(key, for: key, sequence: sequence)
+    }
+
+    /// All of one class, so that what is known of one key's floor is believed of all.
+    private struct Alike: Hashable {
+        let number: Int
+        func hash(into hasher: inout Hasher) {}
+    }
+
+    /// A result that cannot be kept has been given to those who shared its fetch: they never read an older one again.
+    @Test func servesNothingOlderThanAResultThatCouldNotBeKept() {
+        let store = HotEntries<Alike, Int>("test.three.older", limit: 4, keepNanoseconds: nil, now: { .now })
+        let key = Alike(number: 1)
+        guard case .sequence(let first) = store.begin(key), case .sequence(let second) = store.begin(key) else {
+            Issue.record("a key that was never stored is there")
+            return
+        }
+        store.store(1, for: key, sequence: first)
+        #expect(store.cached(key) == 1)
+        // Raises the floor of the class above both.
+        store.invalidate(Alike(number: 2))
+        store.store(2, for: key, sequence: second)
+        #expect(store.cached(key) == nil)
     }
 
     /// One after the other against a plain dictionary: what the store has is what was stored last and not invalidated.

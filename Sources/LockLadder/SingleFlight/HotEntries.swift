@@ -143,6 +143,10 @@ final class HotEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         live(cell.withSnapshot { $0.entries[key] })
     }
 
+    func park() { cell.park() }
+
+    func reclaim() { cell.reclaim() }
+
     func cached(_ key: Key, by reader: inout SnapshotReader<Index>) -> Value? {
         live(reader.withSnapshot { $0.entries[key] })
     }
@@ -178,7 +182,9 @@ final class HotEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             let existing = state.entries[key]
             guard self.limit > 0, sequence > state.floor(of: key), sequence > (existing?.sequence ?? 0) else {
                 state.statistics.discarded += 1
-                return [existing].compactMap { $0 }
+                // Whoever shared this fetch has its result: an older one may not be served after it.
+                guard let existing, existing.sequence < sequence else { return [existing].compactMap { $0 } }
+                return [state.remove(key)].compactMap { $0 }
             }
             var dropped = [state.remove(key)]
             if state.entries.count >= self.limit { dropped.append(state.evict()) }

@@ -70,6 +70,8 @@ public final class ThreeStageRead<Key: Hashable & Sendable, Value: Sendable>: Se
         line: UInt = #line
     ) async throws -> Value {
         if let value = entries.cached(key) { return value }
+        // A long pause, maybe: the thread is not to keep a table alive meanwhile that has been replaced.
+        entries.park()
         let floor = entries.floor(of: key)
         do {
             let fetched = try await flights.value(for: key, .shared, until: deadline, fileID: fileID, line: line)
@@ -93,6 +95,13 @@ public final class ThreeStageRead<Key: Hashable & Sendable, Value: Sendable>: Se
 
     /// The value for `key` if there is one now: no lock, no wait, no fetch.
     public func cached(_ key: Key) -> Value? { entries.cached(key) }
+
+    /// Lets go of the table that the calling thread looked into last, and frees what nobody looks into any more. An idle
+    /// thread keeps its table alive, and with it values that were invalidated since: to be called where that matters.
+    public func park() {
+        entries.park()
+        entries.reclaim()
+    }
 
     /// Makes a reader for a thread that looks up all the time: it keeps its place among the readers of the snapshot.
     public func makeReader() -> ThreeStageReader<Key, Value> { ThreeStageReader(entries) }

@@ -7,7 +7,7 @@ struct Arena {
     let rounds: Int
     /// How long one measured phase takes.
     let milliseconds: Int
-    /// Given to ours alone: a slowdown that the bench has to notice.
+    /// Given to what is compared with others alone: a slowdown that the bench has to notice.
     var planted: String?
 
     struct Broken: Error, CustomStringConvertible {
@@ -19,11 +19,18 @@ struct Arena {
         var samples: [String: [Sample]] = [:]
         let count = contest.rounds.map { max($0, rounds) } ?? rounds
         for round in 0..<count {
-            // Who comes first changes: it may pay for what the one before it left behind.
-            for index in contest.subjects.indices {
-                let subject = contest.subjects[(index + round) % contest.subjects.count]
-                samples[subject.label, default: []].append(try measure(subject, contest))
-            }
+            for (label, sample) in try self.round(round, of: contest) { samples[label, default: []].append(sample) }
+        }
+        return samples
+    }
+
+    /// One sample of each subject, by label.
+    func round(_ number: Int, of contest: Contest) throws -> [String: Sample] {
+        var samples: [String: Sample] = [:]
+        // Who comes first changes: it may pay for what the one before it left behind.
+        for index in contest.subjects.indices {
+            let subject = contest.subjects[(index + number) % contest.subjects.count]
+            samples[subject.label] = try measure(subject, contest)
         }
         return samples
     }
@@ -35,7 +42,9 @@ struct Arena {
         var arguments = [contest.measure, subject.name, "threads=\(subject.threads ?? contest.threads)"]
         if !contest.options.contains(where: { $0.hasPrefix("ms=") }) { arguments.append("ms=\(milliseconds)") }
         arguments += contest.options + subject.options
-        if let planted, subject.program == .swift { arguments.append("planted=\(planted)") }
+        if let planted, contest.comparisons.contains(where: { $0.subject == subject }) {
+            arguments.append("planted=\(planted)")
+        }
         let output = try Tools.run(program, arguments)
         do {
             return try JSONDecoder().decode(Sample.self, from: output)

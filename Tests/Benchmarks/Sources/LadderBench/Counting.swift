@@ -2,7 +2,7 @@ import BenchKit
 import Foundation
 
 /// Instructions: what the accounting costs, and the snapshot read beside a plain load. Counted by callgrind, and so the
-/// same on every machine of one kind.
+/// same whoever else uses the machine, but for what a program does before and after its loop.
 enum Counting {
     static func rows(_ arena: Arena) throws -> [Row] {
         let directory = FileManager.default.temporaryDirectory.appending(path: "counting-\(UUID().uuidString)")

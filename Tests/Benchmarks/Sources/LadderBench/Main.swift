@@ -10,8 +10,8 @@ struct Main {
     static let usage = """
         usage: LadderBench measure PROGRAMS RESULTS [MEASURE...]
                    all, or only the contests whose names begin with one of these; figures into RESULTS
-               LadderBench quick PROGRAMS STORED [--store] [MEASURE...]
-                   a subset, held against the ratios in STORED, or written to it
+               LadderBench quick PROGRAMS STORED [--store] [--now=FILE] [MEASURE...]
+                   a subset, held against the ratios in STORED, or written to it; FILE gets those of this run
                LadderBench figures RESULTS ROOT [--check]
                    pictures and tables of the documentation below ROOT, made from a run's results, or compared
 
@@ -61,6 +61,7 @@ struct Main {
 
     private static func measure(_ programs: URL, _ directory: URL, only wanted: [String]) throws -> Bool {
         let arena = arena(programs, rounds: 7, milliseconds: 120)
+        if arena.planted != nil { print("PLANTED: these figures are not the ladder's") }
         var results = Results(machine: try Machine())
         var wrong = 0
         func isWanted(_ name: String) -> Bool { wanted.isEmpty || wanted.contains { name.hasPrefix($0) } }

@@ -89,7 +89,7 @@ struct Row: Codable {
             fairness = shares.isEmpty ? nil : Statistics.median(shares)
         }
         self.figure = figure
-        value = Statistics.median(values)
+        value = values.isEmpty ? nil : Statistics.median(values)
         rounds = samples.count
         spread = [values.min() ?? 0, values.max() ?? 0]
         if let anchor = comparison.anchor, let anchorSamples {
@@ -97,11 +97,14 @@ struct Row: Codable {
             let ratios = zip(values, theirs).map { $0 / $1 }
             self.anchor = anchor.label
             anchorNs = Statistics.median(anchorSamples.map(\.ns))
-            anchorValue = Statistics.median(theirs)
-            ratio = Statistics.median(ratios)
-            ratioInterval = Statistics.medianInterval(ratios)
+            anchorValue = theirs.isEmpty ? nil : Statistics.median(theirs)
+            // What was not measured has no ratio, and so meets no goal.
+            if !ratios.isEmpty {
+                ratio = Statistics.median(ratios)
+                ratioInterval = Statistics.medianInterval(ratios)
+            }
         }
-        if let goal = comparison.goal { hold(against: goal) }
+        if let goal = comparison.goal { hold(against: goal, isRatio: comparison.anchor != nil) }
     }
 
     /// A row for a figure that comes from no sample.
@@ -125,15 +128,15 @@ struct Row: Codable {
             anchorValue = anchor.1
             ratio = value / anchor.1
         }
-        if let goal { hold(against: goal) }
+        if let goal { hold(against: goal, isRatio: anchor != nil) }
     }
 
-    private mutating func hold(against goal: Goal) {
+    private mutating func hold(against goal: Goal, isRatio: Bool) {
         self.goal = goal.limit
         goalId = goal.id
         goalKind = goal.isCeiling ? "at_most" : "at_least"
         // What was not measured does not meet a goal.
-        met = (ratio ?? value).map { goal.isMet(by: $0) } ?? false
+        met = (isRatio ? ratio : value).map { goal.isMet(by: $0) } ?? false
     }
 
     private static func median(_ samples: [Sample], _ figure: KeyPath<Sample, Double?>) -> Double? {
