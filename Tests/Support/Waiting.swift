@@ -10,7 +10,7 @@ public struct TimedOut: Error, CustomStringConvertible {
 /// - Throws: ``TimedOut`` when it does not hold in time; whatever the condition threw last is then part of the text.
 public func waitUntil(
     _ what: String,
-    deadline: Duration = .seconds(10),
+    deadline: Duration = .seconds(60),
     every pause: Duration = .milliseconds(10),
     _ condition: () throws -> Bool
 ) throws {
@@ -32,7 +32,7 @@ public func waitUntil(
 /// Repeats a question until it has an answer.
 public func waitFor<Answer>(
     _ what: String,
-    deadline: Duration = .seconds(10),
+    deadline: Duration = .seconds(60),
     every pause: Duration = .milliseconds(10),
     _ question: () throws -> Answer?
 ) throws -> Answer {
@@ -90,7 +90,7 @@ public final class PendingThreads<Result: Sendable>: @unchecked Sendable {
     }
 
     /// Waits for all of them.
-    public func results(deadline: Duration = .seconds(60)) throws -> [Result] {
+    public func results(deadline: Duration = .seconds(240)) throws -> [Result] {
         let end = Date().addingTimeInterval(deadline.inSeconds)
         return try condition.withLock {
             while outcomes.contains(where: { $0 == nil }) {

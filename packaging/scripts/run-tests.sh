@@ -27,4 +27,10 @@ if [ "$status" -eq 0 ] && [ "${ran:-0}" -eq 0 ]; then
     echo "$name: no test ran"
     status=1
 fi
+# Once more where they are found: what failed is said thousands of lines above.
+if [ "$status" -ne 0 ]; then
+    grep -a -A1 'recorded an issue\|WARNING: ThreadSanitizer' "$results/$name.log" | cut -c1-400 | head -60 \
+        >"$results/$name.failures"
+    sed "s/^/$name: /" "$results/$name.failures"
+fi
 exit "$status"

@@ -22,6 +22,12 @@ figure() {
     echo "${value:-0}"
 }
 
+for failures in "$results"/*.failures; do
+    [ -s "$failures" ] || continue
+    printf '\n==== what failed in %s\n' "$(basename "$failures" .failures)"
+    cat "$failures"
+done
+
 total_passed=0
 total_failed=0
 printf '\n==== summary\n'
