@@ -16,7 +16,7 @@ final class Agent {
 
     /// - Parameters:
     ///   - keys: how many the document has, beside those below `bench`.
-    ///   - source: another source than that document, in YAML.
+    ///   - source: another source than that document, in YAML; in it `PATH` stands for the document's.
     ///   - settings: more lines of its configuration.
     ///   - others: lines for more sources.
     init(
@@ -38,7 +38,7 @@ final class Agent {
             state_dir: \(file("state").path)
             workers: \(workers)
             sources:
-              app: \(source ?? "{url: \"file://\(file("app.json").path)\", poll: \(poll)}")
+              app: \(source?.replacing("PATH", with: file("app.json").path) ?? "{url: \"file://\(file("app.json").path)\", poll: \(poll)}")
             \(others)
             \(settings)
             """

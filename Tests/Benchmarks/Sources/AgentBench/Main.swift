@@ -22,8 +22,11 @@ struct Main {
             ("basics", 1_024, { try basics(binaries) }),
             ("reads", 1_024, { try LocalReads(binaries: binaries).againstNginx() }),
             ("stalled", 4_096, { try LocalReads(binaries: binaries).besideStalled() }),
+            ("growth", 1_024, { try Growth(binaries: binaries).measure() }),
             ("folding", 1_024, { try Folding(binaries: binaries).measure() }),
             ("polling", 4_096, { try Polling(binaries: binaries).measure() }),
+            ("journey", 1_024, { try Journey(binaries: binaries).measure() }),
+            ("outage", 8_192, { try Outage(binaries: binaries).measure() }),
             ("watchers", nil, { try Watching(binaries: binaries).live() }),
             ("deaf", 4_096, { try Watching(binaries: binaries).deaf() }),
         ]

@@ -14,7 +14,7 @@ final class Nginx {
     }
 
     /// Many small documents, `/c/0.json` and so on, over TCP on a port of this machine.
-    convenience init(directory: URL, documents: Int, port: UInt16) throws {
+    convenience init(directory: URL, documents: Int, port: UInt16, mayCache: Bool = true) throws {
         let root = directory.appending(path: "nginx")
         try FileManager.default.createDirectory(at: root.appending(path: "c"), withIntermediateDirectories: true)
         for number in 0..<documents {
@@ -22,7 +22,10 @@ final class Nginx {
                 to: root.appending(path: "c/\(number).json")
             )
         }
-        try self.init(root: root, location: "listen 127.0.0.1:\(port); root \(root.path);")
+        try self.init(
+            root: root,
+            location: "listen 127.0.0.1:\(port); root \(root.path);\(mayCache ? "" : " open_file_cache off;")"
+        )
     }
 
     /// A port that nobody listened on a moment ago.

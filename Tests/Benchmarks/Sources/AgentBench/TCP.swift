@@ -1,0 +1,89 @@
+import Foundation
+
+/// Stream sockets on the loopback address.
+enum TCP {
+    /// A listener with a thread for each connection, on a port that was free.
+    final class Server: Sendable {
+        let port: UInt16
+        private let descriptor: Int32
+
+        /// - Parameter serve: called for each connection on a thread of its own; closed when it returns.
+        init(_ serve: @escaping @Sendable (Int32) -> Void) throws {
+            let (descriptor, port) = try TCP.listen()
+            self.descriptor = descriptor
+            self.port = port
+            Thread {
+                while true {
+                    let connection = accept(descriptor, nil, nil)
+                    guard connection >= 0 else { return }
+                    Thread {
+                        serve(connection)
+                        close(connection)
+                    }.start()
+                }
+            }.start()
+        }
+
+        func stop() {
+            shutdown(descriptor, Int32(SHUT_RDWR))
+            close(descriptor)
+        }
+    }
+
+    private static func listen() throws -> (descriptor: Int32, port: UInt16) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = address(0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && Glibc.listen(descriptor, 4_096) == 0
+                    && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard isListening else { throw Agent.Failure(description: "no origin: \(String(cString: strerror(errno)))") }
+        return (descriptor, UInt16(bigEndian: address.sin_port))
+    }
+
+    static func connect(port: UInt16) -> Int32? {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = address(port)
+        let isConnected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isConnected else {
+            close(descriptor)
+            return nil
+        }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        return descriptor
+    }
+
+    private static func address(_ port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        return address
+    }
+
+    static func send(_ text: String, to descriptor: Int32) -> Bool {
+        let bytes = Array(text.utf8)
+        return bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            == bytes.count
+    }
+
+    /// The head of the next request, with whatever follows it; `nil` at the end.
+    static func head(from descriptor: Int32) -> String? {
+        var text = ""
+        var buffer = [UInt8](repeating: 0, count: 8_192)
+        while !text.contains("\r\n\r\n") {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { return nil }
+            text += String(decoding: buffer[..<count], as: UTF8.self)
+        }
+        return text
+    }
+}
