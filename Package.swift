@@ -186,7 +186,8 @@ let package = Package(
         .testTarget(
             name: "ConfigAgentTests",
             dependencies: [
-                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "TestSupport",
+                "AgentTestSupport", "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder",
+                "TestSupport",
             ],
             swiftSettings: strict
         ),
@@ -233,6 +234,21 @@ let package = Package(
         // The programs as their users meet them, with real servers and a real systemd. They find the programs beside
         // the test bundle, hence the dependencies.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+        // An agent in the test's own process.
+        .target(
+            name: "AgentTestSupport",
+            dependencies: [
+                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "TestSupport",
+            ],
+            path: "Tests/AgentSupport",
+            swiftSettings: strict
+        ),
+        // Each kind of source against a real server of its kind.
+        .testTarget(
+            name: "SourceSystemTests",
+            dependencies: ["AgentTestSupport", "ConfigAgent", "ConfigFetch", "ConfigSnapshot", "TestSupport"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "SystemTests",
             dependencies: ["TestSupport", "agentd", "agentctl", "sample-origin"],

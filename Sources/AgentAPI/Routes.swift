@@ -17,6 +17,11 @@ public enum Routes {
     /// On the config socket: server-sent events about all of it, about what is at or below `?prefix=KEY`, or with
     /// `/KEY` about one value. Goes on from the generation in `Last-Event-ID`.
     public static let watch = "/v1/watch"
+    /// On the config socket: with `/SOURCE` the document of a source that is loaded on demand, with `/SOURCE/KEY` one
+    /// value in it. Waits for the load, `?wait=SECONDS` at most.
+    public static let documents = "/v1/documents"
+    /// How long that may be, in whole seconds, and how long it is where nothing is said.
+    public static let documentWait = (range: 1...55, usual: 10)
     /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
     public static let refresh = "/v1/refresh"
     /// On the control socket: ``ReloadReport``, once the agent's own configuration is in force or refused.

@@ -2,9 +2,9 @@
 public struct SourceDetail: Codable, Sendable, Hashable {
     /// Its name.
     public var name: String
-    /// Its place among the layers, counted from 0; a later layer wins. Absent when it is in none.
+    /// Its place among the layers, counted from 0; a later layer wins. Absent when it is loaded on demand.
     public var layer: Int?
-    /// How it is reached: https, http, file or unix.
+    /// How it is reached: https, http, unix, file, etcd, consul, nacos, s3 or appconfig.
     public var kind: String
     /// The bounds of the time between two requests.
     public var poll: PollInterval
@@ -23,6 +23,10 @@ public struct SourceDetail: Codable, Sendable, Hashable {
     /// How long its requests took, by part: wait, resolve, connect, tls, first_byte, total. Parts that never happened
     /// are absent.
     public var timings: [String: FetchTimes]
+    /// How the source's own word of changes arrives; absent when it is only polled.
+    public var watch: WatchStatus?
+    /// Where it is asked, of its several places; absent when it has one.
+    public var place: PlaceStatus?
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -35,6 +39,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         case unchanged
         case failuresByClass = "failures_by_class"
         case timings
+        case watch
+        case place
     }
 
     public init(
@@ -48,7 +54,9 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         published: UInt64,
         unchanged: UInt64,
         failuresByClass: [String: UInt64],
-        timings: [String: FetchTimes] = [:]
+        timings: [String: FetchTimes] = [:],
+        watch: WatchStatus? = nil,
+        place: PlaceStatus? = nil
     ) {
         self.name = name
         self.layer = layer
@@ -61,6 +69,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.unchanged = unchanged
         self.failuresByClass = failuresByClass
         self.timings = timings
+        self.watch = watch
+        self.place = place
     }
 
     public init(from decoder: any Decoder) throws {
@@ -75,6 +85,8 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.unchanged = try container.decode(UInt64.self, forKey: .unchanged)
         self.failuresByClass = try container.decode([String: UInt64].self, forKey: .failuresByClass)
         self.timings = try container.decodeIfPresent([String: FetchTimes].self, forKey: .timings) ?? [:]
+        self.watch = try container.decodeIfPresent(WatchStatus.self, forKey: .watch)
+        self.place = try container.decodeIfPresent(PlaceStatus.self, forKey: .place)
         self.status = try SourceStatus(from: decoder)
     }
 
@@ -91,6 +103,57 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         try container.encode(unchanged, forKey: .unchanged)
         try container.encode(failuresByClass, forKey: .failuresByClass)
         try container.encode(timings, forKey: .timings)
+        try container.encodeIfPresent(watch, forKey: .watch)
+        try container.encodeIfPresent(place, forKey: .place)
+    }
+}
+
+/// How the agent listens to a source that tells of changes itself.
+public struct WatchStatus: Codable, Sendable, Hashable {
+    /// Whether it listens.
+    public var open: Bool
+    /// Since when that is so.
+    public var since: WireTime
+    /// Changes it was told of.
+    public var changes: UInt64
+    /// How often the watch has failed.
+    public var failures: UInt64
+    /// Why it failed last; absent when it never has.
+    public var lastError: SourceError?
+
+    enum CodingKeys: String, CodingKey {
+        case open
+        case since
+        case changes
+        case failures
+        case lastError = "last_error"
+    }
+
+    public init(open: Bool, since: WireTime, changes: UInt64, failures: UInt64, lastError: SourceError? = nil) {
+        self.open = open
+        self.since = since
+        self.changes = changes
+        self.failures = failures
+        self.lastError = lastError
+    }
+}
+
+/// Which of a source's places is asked.
+public struct PlaceStatus: Codable, Sendable, Hashable {
+    /// Its URL, without secrets.
+    public var url: String
+    /// Counted from 0: its place in the list.
+    public var index: Int
+    /// How many places there are.
+    public var count: Int
+    /// How often the source has moved from one to another.
+    public var moves: UInt64
+
+    public init(url: String, index: Int, count: Int, moves: UInt64) {
+        self.url = url
+        self.index = index
+        self.count = count
+        self.moves = moves
     }
 }
 

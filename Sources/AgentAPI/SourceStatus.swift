@@ -10,6 +10,8 @@ public enum SourceState: String, Codable, Sendable, Hashable, CaseIterable {
     case lastGood = "last_good"
     /// Its last attempts failed.
     case failing
+    /// Loaded on demand, and nobody has read it lately: none of it is in use, and it is not asked.
+    case asleep
 }
 
 /// How one source is doing.

@@ -10,6 +10,8 @@ public struct StageTimes: Codable, Sendable, Hashable {
     public var verifiedToDecodedMicroseconds: UInt64?
     /// From there until readers saw it.
     public var decodedToPublishedMicroseconds: UInt64?
+    /// From there until the last worker had taken it up.
+    public var publishedToWorkersMicroseconds: UInt64?
 
     enum CodingKeys: String, CodingKey {
         case id
@@ -17,6 +19,7 @@ public struct StageTimes: Codable, Sendable, Hashable {
         case receivedToVerifiedMicroseconds = "received_to_verified_us"
         case verifiedToDecodedMicroseconds = "verified_to_decoded_us"
         case decodedToPublishedMicroseconds = "decoded_to_published_us"
+        case publishedToWorkersMicroseconds = "published_to_workers_us"
     }
 
     public init(
@@ -24,12 +27,14 @@ public struct StageTimes: Codable, Sendable, Hashable {
         requestedToReceivedMicroseconds: UInt64? = nil,
         receivedToVerifiedMicroseconds: UInt64? = nil,
         verifiedToDecodedMicroseconds: UInt64? = nil,
-        decodedToPublishedMicroseconds: UInt64? = nil
+        decodedToPublishedMicroseconds: UInt64? = nil,
+        publishedToWorkersMicroseconds: UInt64? = nil
     ) {
         self.id = id
         self.requestedToReceivedMicroseconds = requestedToReceivedMicroseconds
         self.receivedToVerifiedMicroseconds = receivedToVerifiedMicroseconds
         self.verifiedToDecodedMicroseconds = verifiedToDecodedMicroseconds
         self.decodedToPublishedMicroseconds = decodedToPublishedMicroseconds
+        self.publishedToWorkersMicroseconds = publishedToWorkersMicroseconds
     }
 }

@@ -38,10 +38,27 @@ public struct AgentConfiguration: Sendable, Equatable {
     /// For the stored copies of documents.
     public var stateDirectory = "/var/lib/agent"
     public var workers = AgentConfiguration.onlineCores
-    /// In layer order: later ones win.
+    /// In layer order: later ones win. Those on demand are no layers.
     public var sources: [SourceConfiguration] = []
+
+    /// The sources whose documents make up the configuration.
+    public var layers: [SourceConfiguration] { sources.filter { $0.idle == nil } }
     public var locks = Locks()
     public var limits = Limits()
+    /// The files that secrets and certificates come from, in order.
+    public internal(set) var secretFiles: [String] = []
+    /// What it was read from.
+    private var written = Written(name: "", files: [])
+
+    private struct Written: Sendable, Equatable {
+        let name: String
+        let files: [ConfigurationFiles.File]
+        /// What was read from files with secrets and certificates, by path.
+        var secrets: [String: [UInt8]] = [:]
+
+        /// Configurations are compared by what they say, not by how they say it.
+        static func == (_: Written, _: Written) -> Bool { true }
+    }
 
     public init() {}
 
@@ -64,6 +81,21 @@ extension AgentConfiguration {
         try read(ConfigurationFiles.read(path), name: path, credentials)
     }
 
+    /// The same configuration, as it was written when it was read, with its secrets and certificates as they are now. What
+    /// cannot be read now stays as it was.
+    ///
+    /// - Returns: also why each of those cannot be read.
+    public func rereadingSecrets(
+        credentials: Credentials = .ofService
+    ) throws(ConfigurationErrors) -> (AgentConfiguration, unreadable: [ConfigurationError]) {
+        guard !written.files.isEmpty else { return (self, []) }
+        var reader = SettingsReader(credentials: credentials, earlierSecrets: written.secrets)
+        var configuration = try AgentConfiguration.read(written.files, name: written.name, by: &reader)
+        // By default as many as there are processors: that may have changed, and is no news of a secret.
+        configuration.workers = workers
+        return (configuration, reader.unreadable.sorted { $0.key < $1.key }.map(\.value))
+    }
+
     /// Reads one file's text.
     ///
     /// - Parameter file: its name, for messages.
@@ -81,14 +113,24 @@ extension AgentConfiguration {
         _ credentials: Credentials
     ) throws(ConfigurationErrors) -> AgentConfiguration {
         var reader = SettingsReader(credentials: credentials)
+        return try read(files, name: name, by: &reader)
+    }
+
+    private static func read(
+        _ files: [ConfigurationFiles.File],
+        name: String,
+        by reader: inout SettingsReader
+    ) throws(ConfigurationErrors) -> AgentConfiguration {
         var root = Setting.empty(file: files.first?.name ?? name)
         for file in files {
             if let setting = reader.parse(file) { root = root.merged(with: setting) }
         }
         // With a file that cannot be read, what is missing may well be in it.
         try reader.throwErrors(inOrderOf: files.map(\.name))
-        let configuration = reader.agent(root)
+        var configuration = reader.agent(root)
         try reader.throwErrors(inOrderOf: files.map(\.name))
+        configuration.secretFiles = reader.secretFiles.sorted()
+        configuration.written = Written(name: name, files: files, secrets: reader.secretBytes)
         return configuration
     }
 }

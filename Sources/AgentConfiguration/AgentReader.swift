@@ -1,3 +1,4 @@
+internal import ConfigDecode
 internal import ConfigSnapshot
 
 /// The agent's own settings.
@@ -61,6 +62,7 @@ extension SettingsReader {
     ) -> [SourceConfiguration] {
         guard let layers else { return sources }
         let names = written.map(\.name)
+        let onDemand = written.filter(\.isOnDemand).map(\.name)
         var ordered: [String] = []
         for item in items(ofList: layers) {
             guard let name = text(item) else { continue }
@@ -69,11 +71,14 @@ extension SettingsReader {
             } else if !names.contains(name) {
                 let advice = Self.advice(for: name, among: names)
                 note(item, SettingProblem("there is no source \(shown(name))", advice))
+            } else if onDemand.contains(name) {
+                let advice = "remove it here, or 'load: on_demand' there"
+                note(item, SettingProblem("\(shown(name)) is loaded on demand, and so is no layer", advice))
             }
             ordered.append(name)
         }
         if layers.isList {
-            for source in written where !ordered.contains(source.name) {
+            for source in written where !ordered.contains(source.name) && !onDemand.contains(source.name) {
                 note(
                     source.namePlace,
                     source.key,
@@ -82,11 +87,20 @@ extension SettingsReader {
                 )
             }
         }
-        return ordered.compactMap { name in sources.first { $0.name.text == name } }
+        let inOrder = ordered.compactMap { name in sources.first { $0.name.text == name } }
+        return inOrder + sources.filter { $0.idle != nil && !ordered.contains($0.name.text) }
     }
 }
 
 extension Setting {
+    /// Whether a source says so, whatever else is wrong with it.
+    fileprivate var isOnDemand: Bool {
+        guard case .section(let members) = value, let load = members.first(where: { $0.name == "load" }),
+            case .scalar(let scalar) = load.value, case .string(let way) = scalar
+        else { return false }
+        return way.elementsEqual("on_demand".utf8)
+    }
+
     var isSection: Bool { if case .section = value { true } else { false } }
     var isList: Bool { if case .list = value { true } else { false } }
 }

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The agent's configuration on disk.
 enum ConfigurationFiles {
-    struct File {
+    struct File: Sendable {
         var name: String
         var bytes: [UInt8]
     }

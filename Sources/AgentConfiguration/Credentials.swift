@@ -29,6 +29,9 @@ public struct Credentials: Sendable {
     /// A credential longer than this is none.
     static let maxBytes = 64 << 10
 
+    /// The certificates of all authorities that there are take a fifth of that.
+    static let maxPEMBytes = 1 << 20
+
     /// Whether there is nothing to look at, and that is no error.
     var areUnknown: Bool { mayBeMissing && directory.map { access($0, X_OK) != 0 } ?? true }
 
@@ -42,32 +45,46 @@ public struct Credentials: Sendable {
 
 /// Secrets by reference.
 extension SettingsReader {
-    /// Text that is written here, or in a credential or a file: `{credential: NAME, prefix: "Bearer "}`.
+    /// Text that is written here, or in a credential, a file or the environment: `{credential: NAME, prefix: "Bearer "}`.
     mutating func secret(_ setting: Setting) -> String? {
         guard setting.isSection else { return text(setting) }
-        let members = members(setting, known: ["credential", "file", "prefix"])
+        let members = members(setting, known: ["credential", "file", "env", "prefix"])
         let prefix = members["prefix"].flatMap { text($0) } ?? ""
-        guard (members["credential"] == nil) != (members["file"] == nil) else {
-            note(setting.namePlace, setting.key, "needs either 'credential' or 'file'", "give one of the two")
+        guard ["credential", "file", "env"].count(where: { members[$0] != nil }) == 1 else {
+            let what = "needs 'credential', 'file' or 'env'"
+            note(setting.namePlace, setting.key, what, "give one of the three")
             return nil
         }
+        if let variable = members["env"] { return environment(variable).map { prefix + $0 } }
         let place = members["file"] ?? setting
         let file = members["credential"] == nil ? path(members["file"]) : credential(members["credential"])
         guard let file else { return nil }
         do throws(ConfigurationError) {
-            let bytes = try ConfigurationFiles.bytes(of: file, limit: Credentials.maxBytes)
+            let bytes = try secretBytes(of: file, limit: Credentials.maxBytes)
             // Editors end a file with a line break, which no header's value holds.
             let end = bytes.lastIndex { $0 != 0x0A && $0 != 0x0D }.map { $0 + 1 } ?? 0
-            guard end > 0 else {
-                note(place.place, setting.key, "\(file) is empty", "write the secret into it")
-                return nil
-            }
             return prefix + String(decoding: bytes[..<end], as: UTF8.self)
         } catch {
             if members["credential"] != nil, credentials.areUnknown { return prefix + "?" }
-            note(place.place, setting.key, "\(file) \(error.what)", missing(members["credential"] != nil))
+            let advice = error.what == "is empty" ? error.advice : missing(members["credential"] != nil)
+            note(place.place, setting.key, "\(file) \(error.what)", advice)
             return nil
         }
+    }
+
+    private mutating func environment(_ setting: Setting) -> String? {
+        guard let name = text(setting) else { return nil }
+        // SAFETY: copied at once; nobody changes the environment of a process of ours while it reads its configuration.
+        if let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty { return value }
+        if credentials.mayBeMissing { return "?" }
+        note(
+            setting,
+            SettingProblem(
+                "there is no \(shown(name)) in the agent's environment",
+                "set it with Environment= or EnvironmentFile= of the unit, and restart the agent"
+            )
+        )
+        return nil
     }
 
     /// The path of a file that is named here, or is a credential: `{credential: NAME}`.
@@ -79,6 +96,12 @@ extension SettingsReader {
             return nil
         }
         return credential(name)
+    }
+
+    /// A file in PEM form, and its bytes where they can be read: where not, the source says so when it is asked.
+    mutating func pem(_ setting: Setting?) -> SourceConfiguration.PEM? {
+        guard let path = secretPath(setting) else { return nil }
+        return SourceConfiguration.PEM(path: path, bytes: try? secretBytes(of: path, limit: Credentials.maxPEMBytes))
     }
 
     private mutating func credential(_ setting: Setting?) -> String? {

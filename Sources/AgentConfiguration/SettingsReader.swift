@@ -8,8 +8,19 @@ internal import ConfigSnapshot
 struct SettingsReader {
     let credentials: Credentials
     private var errors: [ConfigurationError] = []
+    /// The files that secrets and certificates were, or should have been, read from.
+    private(set) var secretFiles: Set<String> = []
+    /// What was read from them, by path.
+    private(set) var secretBytes: [String: [UInt8]] = [:]
+    /// What was read from them before: it stands in for what cannot be read now.
+    private let earlierSecrets: [String: [UInt8]]
+    /// Why earlier secrets stand in.
+    private(set) var unreadable: [String: ConfigurationError] = [:]
 
-    init(credentials: Credentials) { self.credentials = credentials }
+    init(credentials: Credentials, earlierSecrets: [String: [UInt8]] = [:]) {
+        self.credentials = credentials
+        self.earlierSecrets = earlierSecrets
+    }
 
     /// Throws what has been noted, if anything has.
     func throwErrors(inOrderOf files: [String]) throws(ConfigurationErrors) {
@@ -31,6 +42,27 @@ struct SettingsReader {
                 advice: advice
             )
         )
+    }
+
+    /// The bytes of a file with a secret or a certificate: those of before where it cannot be read, or is empty, now.
+    mutating func secretBytes(of path: String, limit: Int) throws(ConfigurationError) -> [UInt8] {
+        secretFiles.insert(path)
+        // Many sources may name the same file.
+        if let bytes = secretBytes[path] { return bytes }
+        do throws(ConfigurationError) {
+            let bytes = try ConfigurationFiles.bytes(of: path, limit: limit)
+            guard bytes.contains(where: { $0 != 0x0A && $0 != 0x0D }) else {
+                let advice = "write the secret into it"
+                throw ConfigurationError(file: path, line: nil, column: nil, key: "", what: "is empty", advice: advice)
+            }
+            secretBytes[path] = bytes
+            return bytes
+        } catch {
+            guard let bytes = earlierSecrets[path] else { throw error }
+            unreadable[path] = error
+            secretBytes[path] = bytes
+            return bytes
+        }
     }
 
     mutating func note(_ setting: Setting, _ problem: SettingProblem) {
@@ -196,7 +228,7 @@ struct SettingsReader {
             found = "nothing"
             advice = "give it a value, or remove the key"
         case .scalar(.bool): found = "true or false"
-        // What stands at or below `headers` may be a secret.
+        // What stands at or below one of these may be a secret.
         case .scalar(.number) where isSecret(setting): found = "a number"
         case .scalar(.string) where isSecret(setting): found = "text"
         case .scalar(.number(let text)): found = "the number \(String(decoding: text, as: UTF8.self))"
@@ -206,6 +238,6 @@ struct SettingsReader {
     }
 
     private func isSecret(_ setting: Setting) -> Bool {
-        setting.key.split(separator: ".").contains { $0 == "headers" }
+        setting.key.split(separator: ".").contains { $0 == "headers" || $0 == "auth" || $0 == "proxy" }
     }
 }

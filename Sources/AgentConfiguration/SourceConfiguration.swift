@@ -3,26 +3,74 @@ public import ConfigSnapshot
 /// Where a document comes from, how often, and what it may cost.
 public struct SourceConfiguration: Sendable, Equatable {
     public enum Scheme: String, Sendable, CaseIterable {
-        case http, https, file
+        case http, https, file, etcd, consul, nacos, s3, appconfig
     }
 
-    /// Files in PEM form; `nil` for the system's certificates, or for no client certificate.
-    public struct TLS: Sendable, Equatable {
-        public var ca: String?
-        public var certificate: String?
-        public var key: String?
+    /// Who the agent is to the source. Each kind of source takes of it what it knows.
+    public struct Auth: Sendable, Equatable {
+        public var user: String?
+        public var password: String?
+        public var token: String?
+        /// AWS: the keys' id, the secret, and for keys of a session its token.
+        public var accessKey: String?
+        public var secretKey: String?
+        public var sessionToken: String?
 
-        public init(ca: String? = nil, certificate: String? = nil, key: String? = nil) {
+        public init() {}
+    }
+
+    /// A file in PEM form.
+    public struct PEM: Sendable, Equatable {
+        public var path: String
+        /// What was in it when the configuration was read; `nil` where that did not go.
+        public var bytes: [UInt8]?
+
+        public init(path: String, bytes: [UInt8]? = nil) {
+            self.path = path
+            self.bytes = bytes
+        }
+    }
+
+    /// `nil` for the system's certificates, or for no client certificate.
+    public struct TLS: Sendable, Equatable {
+        public var ca: PEM?
+        public var certificate: PEM?
+        public var key: PEM?
+        /// Public keys of which the source has to have one, each as `sha256//` and the digest in base64; none for any.
+        public var pins: [String] = []
+
+        public init(ca: PEM? = nil, certificate: PEM? = nil, key: PEM? = nil) {
             self.ca = ca
             self.certificate = certificate
             self.key = key
         }
+
+        public var files: [String] { [ca, certificate, key].compactMap(\.self?.path) }
+    }
+
+    /// Through whom requests go.
+    public struct Proxy: Sendable, Equatable {
+        public var url: String
+        public var user: String?
+        public var password: String?
+
+        public init(url: String) { self.url = url }
+    }
+
+    /// What makes one place of a document better than another.
+    public enum Preference: String, Sendable, CaseIterable {
+        /// Where it stands in the list.
+        case order
+        /// How soon it answers.
+        case latency
     }
 
     /// The bounds of the time between two polls.
     public struct Poll: Sendable, Equatable {
         public var min: TimeSpan
         public var max: TimeSpan
+        /// How long a source that can tell of changes is asked to wait for one; `nil` for what is usual for its kind.
+        public var wait: TimeSpan?
 
         public init(min: TimeSpan, max: TimeSpan) {
             self.min = min
@@ -66,19 +114,35 @@ public struct SourceConfiguration: Sendable, Equatable {
     public var unixSocket: String?
     /// `nil` to go by the content type, then by the URL's suffix.
     public var format: DocumentFormat?
+    /// Other places of the same document, in the order in which they are tried.
+    public var mirrors: [String] = []
+    /// With mirrors: which of the places is asked while all do well.
+    public var prefer = Preference.order
+    /// A place that takes longer until it begins to answer is slow, and left where there are others.
+    public var maxLatency = TimeSpan.milliseconds(200)
     public var headers: [HeaderField] = []
+    public var auth = Auth()
+    public var region: String?
+    /// For AWS: another server than Amazon's, as `https://host:port`.
+    public var endpoint: String?
+    /// Whether the source is asked to tell of changes, where its kind can.
+    public var watch = true
     public var maxRedirects = 0
     /// Whether addresses such as 169.254.169.254 may be asked.
     public var allowLinkLocal = false
     public var timeout = TimeSpan.seconds(30)
     public var connectTimeout = TimeSpan.seconds(5)
     public var tls = TLS()
+    public var proxy: Proxy?
     public var poll = Poll(around: .seconds(30))
     public var retry = Retry()
     /// `guard` in the file.
     public var limits = Limits()
     /// Whether the agent is ready only once it has this source's document.
     public var required = true
+    /// How long nobody has read the document of an on-demand source before it is dropped; `nil` for a source that is
+    /// always loaded.
+    public var idle: TimeSpan?
 
     public init(name: SourceName, url: String, scheme: Scheme, path: String) {
         self.name = name

@@ -15,16 +15,52 @@ struct SourceURL: Equatable {
             )
         }
         let (schemeText, rest) = try splitScheme(text)
-        guard let scheme = SourceConfiguration.Scheme(rawValue: schemeText.lowercased()) else {
-            let known = SourceConfiguration.Scheme.allCases.map(\.rawValue).joined(separator: ", ")
-            throw SettingProblem("the scheme \(shown(schemeText)) is unknown", "known are \(known)")
-        }
+        let scheme = try scheme(schemeText)
         if rest.contains("#") {
             throw SettingProblem("a URL with a fragment ('#…')", "leave it out: a fragment is never sent")
         }
         switch scheme {
         case .file: return try SourceURL(scheme: scheme, path: filePath(rest))
-        case .http, .https: return try SourceURL(scheme: scheme, path: httpPath(rest))
+        case .http, .https, .consul: return try SourceURL(scheme: scheme, path: httpPath(rest))
+        case .etcd, .nacos, .s3, .appconfig:
+            let url = SourceURL(scheme: scheme, path: try httpPath(rest))
+            try url.checkParts(rest)
+            return url
+        }
+    }
+
+    /// The kinds that speak HTTP themselves, and so may do without TLS if somebody says so: `etcd+http`.
+    private static let mayBePlain: [SourceConfiguration.Scheme] = [.etcd, .consul, .nacos]
+
+    private static func scheme(_ text: String) throws(SettingProblem) -> SourceConfiguration.Scheme {
+        let lower = text.lowercased()
+        if let scheme = SourceConfiguration.Scheme(rawValue: lower) { return scheme }
+        if let scheme = mayBePlain.first(where: { lower == "\($0.rawValue)+http" || lower == "\($0.rawValue)+https" }) {
+            return scheme
+        }
+        let known = SourceConfiguration.Scheme.allCases.map(\.rawValue) + mayBePlain.map { "\($0.rawValue)+http" }
+        throw SettingProblem("the scheme \(shown(text)) is unknown", "known are \(known.joined(separator: ", "))")
+    }
+
+    /// Whether everything is named that has to be.
+    private func checkParts(_ rest: Substring) throws(SettingProblem) {
+        let parts = path.split(separator: "/")
+        switch scheme {
+        case .etcd where path == "/" && !rest.contains("?key="):
+            throw SettingProblem(
+                "a URL without a key",
+                "write etcd://host:2379/app.json for one key, or etcd://host:2379/app/ for all below"
+            )
+        case .nacos where parts.isEmpty || parts.count > 2:
+            throw SettingProblem("a URL without a data id", "write it as in nacos://host:8848/group/data-id")
+        case .s3 where parts.isEmpty || path.hasSuffix("/"):
+            throw SettingProblem("a URL without an object's key", "write it as in s3://bucket/path/app.json")
+        case .appconfig where parts.count != 2:
+            throw SettingProblem(
+                "a URL that does not name an application, an environment and a profile",
+                "write it as in appconfig://application/environment/profile"
+            )
+        default: break
         }
     }
 

@@ -1,3 +1,4 @@
+internal import ConfigSnapshot
 internal import NIOCore
 
 /// The encoded answers of one generation, by the target of their requests. Belongs to one worker's event loop.
@@ -18,6 +19,13 @@ struct AnswerCache {
     /// Values too large to be kept as whole answers, by their keys: as many as there are different ones. All of them
     /// lie within one document, so together they are no more than its size times its depth.
     private var values: [[UInt8]: ByteBuffer] = [:]
+    /// The same for the document in use of each source on demand.
+    private var documents: [SourceName: DocumentValues] = [:]
+
+    private struct DocumentValues {
+        weak var document: Snapshot?
+        var values: [[UInt8]: ByteBuffer] = [:]
+    }
 
     mutating func answer(to target: String, generation: UInt64) -> ByteBuffer? {
         guard generation == self.generation else { return nil }
@@ -43,6 +51,19 @@ struct AnswerCache {
         if generation == self.generation { values[key] = buffer }
         return buffer
     }
+
+    /// The bytes of a large value of a document that is loaded on demand.
+    mutating func shared(_ value: ArraySlice<UInt8>, key: [UInt8], of document: Snapshot) -> ByteBuffer {
+        let source = document.sources[0].source
+        if documents[source]?.document !== document { documents[source] = DocumentValues(document: document) }
+        if let buffer = documents[source]?.values[key] { return buffer }
+        let buffer = ByteBuffer(bytes: value)
+        documents[source]?.values[key] = buffer
+        return buffer
+    }
+
+    /// Lets go of what belongs to a document that is in use no more.
+    mutating func clear(_ source: SourceName) { documents[source] = nil }
 
     /// Lets go of what belongs to an older generation.
     mutating func clear(for generation: UInt64) {

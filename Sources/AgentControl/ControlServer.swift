@@ -101,6 +101,7 @@ public final class ControlServer: Sendable {
         let connections = connections
         let book = book
         let limits = options.limits
+        let arrivals = reports.arrivals
         var workers: [Worker] = []
         for (index, loop) in group.makeIterator().enumerated() {
             workers.append(
@@ -111,6 +112,7 @@ public final class ControlServer: Sendable {
                         publisher: publisher,
                         connections: connections,
                         book: book,
+                        arrivals: arrivals,
                         limits: limits
                     )
                 }.wait()
@@ -121,6 +123,10 @@ public final class ControlServer: Sendable {
         agent.publisher.observe { generation in
             book.clear()
             for worker in all { worker.published(generation) }
+        }
+        let documents = agent.documents
+        documents.observe { [unowned documents] source in
+            for worker in all { worker.dropped(source, of: documents) }
         }
         // Publications between the making of a reader and its registration are caught up with here.
         for worker in all { worker.published(agent.publisher.generation) }

@@ -115,6 +115,8 @@ enum MetricsText {
         ) {
             Double($0.status.lastSuccess?.unixMilliseconds ?? 0) / 1_000
         }
+        places(report, &out)
+        watches(report, &out)
         fetchTimes(report, &out)
         out.metric("config_agent_source_load_failures_total", .counter, "Failures by class.")
         for source in report.sources {
@@ -125,6 +127,40 @@ enum MetricsText {
                     count
                 )
             }
+        }
+    }
+
+    /// Of sources that have one place there are no samples.
+    private static func places(_ report: SourcesReport, _ out: inout PrometheusText) {
+        let movable = report.sources.compactMap { source in source.place.map { (source.name, $0) } }
+        out.metric(
+            "config_agent_source_place",
+            .gauge,
+            "Which of its places a source is asked at, counted from 0."
+        )
+        for (name, place) in movable {
+            out.sample("config_agent_source_place", [("source", name)], UInt64(place.index))
+        }
+        out.metric("config_agent_source_moves_total", .counter, "How often a source has moved from a place to another.")
+        for (name, place) in movable {
+            out.sample("config_agent_source_moves_total", [("source", name)], place.moves)
+        }
+    }
+
+    /// Of sources that are only polled there are no samples.
+    private static func watches(_ report: SourcesReport, _ out: inout PrometheusText) {
+        let watched = report.sources.compactMap { source in source.watch.map { (source.name, $0) } }
+        out.metric("config_agent_source_watch_open", .gauge, "Whether the agent listens to a source's word of changes.")
+        for (name, watch) in watched {
+            out.sample("config_agent_source_watch_open", [("source", name)], UInt64(watch.open ? 1 : 0))
+        }
+        out.metric("config_agent_source_watch_changes_total", .counter, "Changes that a source told of.")
+        for (name, watch) in watched {
+            out.sample("config_agent_source_watch_changes_total", [("source", name)], watch.changes)
+        }
+        out.metric("config_agent_source_watch_failures_total", .counter, "How often listening to a source has failed.")
+        for (name, watch) in watched {
+            out.sample("config_agent_source_watch_failures_total", [("source", name)], watch.failures)
         }
     }
 

@@ -20,47 +20,27 @@ enum ReloadRoute {
             reload { _ in }
             return .now(LocalResponse(.accepted, body: Array("{}\n".utf8)))
         }
-        let collector = NIOLoopBound(Collector(loop), eventLoop: loop)
-        let timeout = loop.scheduleTask(in: deadline) { collector.value.giveUp() }
+        let answer = NIOLoopBound(LateAnswer(loop), eventLoop: loop)
+        let timeout = loop.scheduleTask(in: deadline) { answer.value.keep(late) }
         reload { result in
             loop.execute {
                 timeout.cancel()
-                collector.value.got(result)
+                switch result {
+                case .success(let report): answer.value.keep(.json(report))
+                case .failure(let refusal):
+                    answer.value.keep(.json(ErrorReport(error: refusal.error), status: .unprocessableEntity))
+                }
             }
         }
-        return .later(collector.value.promise.futureResult, abandon: {})
+        return .later(answer.value.future, abandon: {})
     }
 
-    /// Keeps the promise once.
-    private final class Collector {
-        let promise: EventLoopPromise<LocalResponse>
-        private var isKept = false
-
-        init(_ loop: any EventLoop) { promise = loop.makePromise() }
-
-        func got(_ result: Result<ReloadReport, ControlServer.ReloadRefusal>) {
-            switch result {
-            case .success(let report): keep(.json(report))
-            case .failure(let refusal):
-                keep(.json(ErrorReport(error: refusal.error), status: .unprocessableEntity))
-            }
-        }
-
-        func giveUp() {
-            keep(
-                .error(
-                    .gatewayTimeout,
-                    "deadline",
-                    "the reload was not over within 55 s; it goes on",
-                    hint: "see what came of it: journalctl -u agent"
-                )
-            )
-        }
-
-        private func keep(_ response: LocalResponse) {
-            if isKept { return }
-            isKept = true
-            promise.succeed(response)
-        }
+    private static var late: LocalResponse {
+        .error(
+            .gatewayTimeout,
+            "deadline",
+            "the reload was not over within 55 s; it goes on",
+            hint: "see what came of it: journalctl -u agent"
+        )
     }
 }

@@ -14,10 +14,12 @@ final class ReportBuilder: Sendable {
     private let configFile: String
     private let clients: [Right: Clients]
     private let book: EventBook
+    let arrivals: Arrivals
     private let workers: Mutex<[Worker]>
 
     init(agent: Agent, journal: Journal, configFile: String, clients: [Right: Clients], book: EventBook) {
         self.book = book
+        arrivals = Arrivals()
         self.clients = clients
         self.agent = agent
         self.journal = journal
@@ -113,7 +115,7 @@ final class ReportBuilder: Sendable {
 
     /// Only what every source in use has confirmed is confirmed.
     private func confirmedAt(_ facts: [SourceName: SourceFacts]) -> WireTime? {
-        let inUse = facts.values.filter { $0.revision != nil }
+        let inUse = facts.values.filter { $0.revision != nil && !$0.spec.isOnDemand }
         let times = inUse.compactMap(\.lastSuccessAt)
         guard !times.isEmpty, times.count == inUse.count else { return nil }
         return times.min().map { WireTime(unixNanoseconds: $0) }
@@ -146,11 +148,12 @@ final class ReportBuilder: Sendable {
             lastError: facts.lastFailure.map { Self.wireError($0.failure, at: $0.at) },
             nextPoll: facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
             consecutiveFailures: facts.consecutiveFailures,
-            trace: facts.trace.map(Self.wire)
+            trace: facts.trace.map { wire($0, generation: facts.traceGeneration) }
         )
     }
 
     private static func state(of facts: SourceFacts, now: Int64) -> SourceState {
+        if facts.isAsleep { return .asleep }
         if facts.isLastGood { return .lastGood }
         if facts.consecutiveFailures > 0 { return .failing }
         if facts.revision == nil { return .starting }
@@ -161,8 +164,11 @@ final class ReportBuilder: Sendable {
     func sources() -> SourcesReport {
         let now = WallClock.nowNanoseconds
         let facts = agent.sourceFacts
+        var layers = 0
         return SourcesReport(
-            sources: agent.plan.sources.enumerated().compactMap { layer, source in
+            sources: agent.plan.sources.compactMap { source in
+                let layer = source.fetch.isOnDemand ? nil : layers
+                if layer != nil { layers += 1 }
                 guard let known = facts[source.fetch.name] else { return nil }
                 return SourceDetail(
                     name: source.fetch.name.text,
@@ -178,7 +184,9 @@ final class ReportBuilder: Sendable {
                     published: known.published,
                     unchanged: known.unchanged,
                     failuresByClass: known.failuresByClass,
-                    timings: Self.wire(known.timings)
+                    timings: Self.wire(known.timings),
+                    watch: known.watch.map(Self.wire),
+                    place: Self.place(known)
                 )
             }
         )
@@ -190,8 +198,11 @@ final class ReportBuilder: Sendable {
         let (age, overflow) = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
         let limit = overflow ? 0 : max(0, now - age)
         let facts = agent.sourceFacts
-        return agent.plan.sources.map(\.fetch.name).compactMap { name in
-            guard let known = facts[name], (known.lastSuccessAt ?? .min) < limit else { return nil }
+        return agent.plan.sources.compactMap { source in
+            let name = source.fetch.name
+            guard !source.fetch.isOnDemand, let known = facts[name], (known.lastSuccessAt ?? .min) < limit else {
+                return nil
+            }
             return (name, known.consecutiveFailures > 0 && (known.nextPollAt ?? 0) > now)
         }
     }
@@ -250,6 +261,22 @@ extension ReportBuilder {
         return times
     }
 
+    private static func place(_ facts: SourceFacts) -> PlaceStatus? {
+        let places = facts.spec.redactedPlaces
+        guard places.count > 1, places.indices.contains(facts.place) else { return nil }
+        return PlaceStatus(url: places[facts.place], index: facts.place, count: places.count, moves: facts.moves)
+    }
+
+    private static func wire(_ watch: WatchFacts) -> WatchStatus {
+        WatchStatus(
+            open: watch.isOpen,
+            since: WireTime(unixNanoseconds: watch.since),
+            changes: watch.changes,
+            failures: watch.failures,
+            lastError: watch.lastFailure.map { wireError($0.failure, at: $0.at) }
+        )
+    }
+
     static func wireError(_ failure: StageFailure, at time: Int64) -> SourceError {
         SourceError(
             at: WireTime(unixNanoseconds: time),
@@ -281,7 +308,7 @@ extension ReportBuilder {
         )
     }
 
-    fileprivate static func wire(_ trace: Trace) -> StageTimes {
+    fileprivate func wire(_ trace: Trace, generation: UInt64?) -> StageTimes {
         func between(_ first: Trace.Stage, _ second: Trace.Stage) -> UInt64? {
             guard let start = trace[first], let end = trace[second], end >= start else { return nil }
             return (end - start) / 1_000
@@ -291,7 +318,12 @@ extension ReportBuilder {
             requestedToReceivedMicroseconds: between(.requested, .received),
             receivedToVerifiedMicroseconds: between(.received, .verified),
             verifiedToDecodedMicroseconds: between(.verified, .decoded),
-            decodedToPublishedMicroseconds: between(.decoded, .published)
+            decodedToPublishedMicroseconds: between(.decoded, .published),
+            publishedToWorkersMicroseconds: generation.flatMap { arrivals.arrived($0, at: currentWorkers.count) }
+                .flatMap { arrived in
+                    // A worker may have been quicker than the publisher with its stamp.
+                    trace[.published].map { arrived > $0 ? (arrived - $0) / 1_000 : 0 }
+                }
         )
     }
 

@@ -52,6 +52,10 @@ struct Router {
 
     private func config(_ request: LocalRequest) -> LocalAnswer {
         if let key = Self.key(in: request, after: Routes.watch) { return watch(request, key) }
+        if let target = Self.key(in: request, after: Routes.documents) {
+            guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
+            return DocumentRoute(agent: agent, worker: worker).answer(request, target)
+        }
         guard let keyBytes = Self.key(in: request, after: Routes.config) else { return .now(unknownPath(request)) }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
         let key = String(decoding: keyBytes, as: UTF8.self)
@@ -147,24 +151,24 @@ struct Router {
     }
 
     private func refresh(_ request: LocalRequest) -> LocalAnswer {
-        var names = agent.plan.sources.map(\.fetch.name)
-        if let wanted = request.query["source"] {
-            guard let name = names.first(where: { $0.text == wanted }) else {
-                let nearest = NearestKeys.nearest(to: wanted, among: names.map(\.text), limit: 3)
-                return .now(
-                    .error(
-                        .notFound,
-                        "unknown_source",
-                        "there is no source '\(wanted)'",
-                        hint: "the sources are: \(names.map(\.text).joined(separator: ", "))",
-                        nearest: nearest
-                    )
-                )
-            }
-            names = [name]
-        }
+        // What nobody has asked for lately is nobody's worry: it is loaded anew for the next who reads it.
+        guard let wanted = request.query["source"] else { return refresh(agent.awake) }
+        let names = agent.plan.sources.map(\.fetch.name)
+        if let name = names.first(where: { $0.text == wanted }) { return refresh([name]) }
+        return .now(
+            .error(
+                .notFound,
+                "unknown_source",
+                "there is no source '\(wanted)'",
+                hint: "the sources are: \(names.map(\.text).joined(separator: ", "))",
+                nearest: NearestKeys.nearest(to: wanted, among: names.map(\.text), limit: 3)
+            )
+        )
+    }
+
+    private func refresh(_ sources: [SourceName]) -> LocalAnswer {
         let collector = RefreshCollector(agent: agent, loop: worker.loop, reports: reports)
-        let done = collector.start(names, freshness: .requestedAfterNow).map { LocalResponse.json($0) }
+        let done = collector.start(sources, freshness: .requestedAfterNow).map { LocalResponse.json($0) }
         return .later(done, abandon: { collector.abandon() })
     }
 
@@ -186,7 +190,7 @@ struct Router {
     private func unknownPath(_ request: LocalRequest) -> LocalResponse {
         let elsewhere: [(Right, [String])] = [
             (.status, [Routes.status, Routes.locks, Routes.sources, Routes.metrics, Routes.healthz, Routes.readyz]),
-            (.config, [Routes.config, Routes.watch]),
+            (.config, [Routes.config, Routes.watch, Routes.documents]),
             (.control, [Routes.refresh, Routes.reload]),
         ]
         for (other, paths) in elsewhere where other != right {

@@ -17,38 +17,53 @@ enum ValueRoute {
                     hint: "see why: agentctl status"
                 )
             }
-            guard let value = snapshot.value(at: key) else { return notFound(key, in: snapshot) }
-            let etag = etag(of: value.json)
-            var headers = [(ConfigHeaders.generation, String(snapshot.generation)), (ConfigHeaders.etag, etag)]
+            guard let value = snapshot.value(at: key) else {
+                return notFound(key, in: snapshot, "generation \(snapshot.generation)")
+            }
+            var headers = [(ConfigHeaders.generation, String(snapshot.generation))]
             if let source = value.source {
                 headers.append((ConfigHeaders.source, source.source.text))
                 headers.append((ConfigHeaders.revision, source.label))
             }
-            headers.append(("Cache-Control", "no-cache"))
-            var response: LocalResponse
-            if let ifNoneMatch, matches(ifNoneMatch, etag) {
-                response = LocalResponse(.notModified, body: [])
-            } else {
-                let isLarge = value.json.count > AnswerCache.largestAnswer
-                response = LocalResponse(.ok, body: isLarge ? [] : Array(value.json))
-                response.ofGeneration = isLarge ? nil : snapshot.generation
-                if isLarge {
-                    // However many ask, and however slowly they read: the bytes are there once.
-                    response.sharedBody = worker.shared(value.json, key: key, generation: snapshot.generation)
-                }
+            let generation = snapshot.generation
+            var response = answer(value.json, headers, ifNoneMatch) {
+                worker.shared($0, key: key, generation: generation)
             }
-            response.headers = headers
+            if response.status == .ok, response.sharedBody == nil { response.ofGeneration = generation }
             return response
         }
     }
 
-    private static func notFound(_ key: String, in snapshot: borrowing Snapshot) -> LocalResponse {
+    /// A value, or the word that the client has it already.
+    ///
+    /// - Parameter shared: the bytes of a large value: however many ask, and however slowly they read, they are there
+    ///   once.
+    static func answer(
+        _ json: ArraySlice<UInt8>,
+        _ headers: [(String, String)],
+        _ ifNoneMatch: String?,
+        shared: (ArraySlice<UInt8>) -> ByteBuffer
+    ) -> LocalResponse {
+        let etag = etag(of: json)
+        var response: LocalResponse
+        if let ifNoneMatch, matches(ifNoneMatch, etag) {
+            response = LocalResponse(.notModified, body: [])
+        } else {
+            let isLarge = json.count > AnswerCache.largestAnswer
+            response = LocalResponse(.ok, body: isLarge ? [] : Array(json))
+            if isLarge { response.sharedBody = shared(json) }
+        }
+        response.headers = headers + [(ConfigHeaders.etag, etag), ("Cache-Control", "no-cache")]
+        return response
+    }
+
+    static func notFound(_ key: String, in snapshot: borrowing Snapshot, _ place: String) -> LocalResponse {
         let isWellFormed = key.isEmpty || DottedKey.split(key.utf8) != nil
         let nearest = snapshot.keys(near: key)
         return .error(
             .notFound,
             "unknown_key",
-            "there is no key '\(key)' in generation \(snapshot.generation)",
+            "there is no key '\(key)' in \(place)",
             hint: isWellFormed
                 ? nil : "a name that holds a dot or a quote is written in quotes: a.\"b.c\"",
             nearest: nearest

@@ -1,3 +1,4 @@
+internal import ConfigAgent
 internal import ConfigPublish
 internal import ConfigSnapshot
 internal import LockLadder
@@ -19,6 +20,7 @@ final class Worker: Sendable {
     /// Wall-clock nanoseconds; 0 when the worker is up to date.
     private let behindSince = Atomic<Int64>(0)
     private let reads = PaddedCounter()
+    private let arrivals: Arrivals
 
     /// To be called on `loop`.
     init(
@@ -27,10 +29,12 @@ final class Worker: Sendable {
         publisher: Publisher,
         connections: ConnectionCount,
         book: EventBook,
+        arrivals: Arrivals,
         limits: ClientLimits
     ) {
         name = "agent-worker-\(index)"
         self.loop = loop
+        self.arrivals = arrivals
         cell = publisher.cell
         let reader = LoopReader(cell)
         self.reader = NIOLoopBound(reader, eventLoop: loop)
@@ -75,6 +79,19 @@ final class Worker: Sendable {
         answers.value.shared(value, key: Array(key.utf8), generation: generation)
     }
 
+    /// The same for a document that is loaded on demand. On the worker's loop only.
+    func shared(_ value: ArraySlice<UInt8>, key: String, of document: Snapshot) -> ByteBuffer {
+        answers.value.shared(value, key: Array(key.utf8), of: document)
+    }
+
+    /// Told when a document on demand is in use no more. Never waits.
+    func dropped(_ source: SourceName, of documents: OnDemandDocuments) {
+        loop.execute { [self] in
+            answers.value.clear(source)
+            documents.park()
+        }
+    }
+
     /// Told after each publication, on the publishing thread: wakes the loop, so that an idle worker lets go of the
     /// old snapshot. Never waits.
     ///
@@ -86,7 +103,8 @@ final class Worker: Sendable {
             behindSince.store(0, ordering: .relaxed)
             reader.value.refresh()
             let generation = reader.value.withSnapshot { $0.generation }
-            seenGeneration.store(generation, ordering: .relaxed)
+            let isNew = seenGeneration.exchange(generation, ordering: .relaxed) != generation
+            if isNew { arrivals.note(generation) }
             answers.value.clear(for: generation)
             cell.reclaim()
             watcherSet.value.published(announced)

@@ -62,9 +62,8 @@ struct SecretReference: Equatable {
         guard let root = try? ConfigNode.parse(yaml: yaml) else { return [] }
         let sources = (root.member("sources")?.members ?? [])
         return sources.flatMap { source in
-            let headers = source.node.member("headers")?.members ?? []
-            let certificates = source.node.member("tls")?.members ?? []
-            return (headers + certificates).compactMap { member -> SecretReference? in
+            let places = ["headers", "tls", "auth", "proxy"]
+            return places.flatMap { source.node.member($0)?.members ?? [] }.compactMap { member -> SecretReference? in
                 if let name = member.node.member("credential")?.text {
                     return SecretReference(source: source.name, place: .credential(name))
                 }
@@ -114,6 +113,14 @@ enum SecretPlaces {
                         isCredential: Redaction.looksSecret(header.name)
                     )
                 )
+            }
+            for section in ["auth", "proxy"] {
+                for member in source.node.member(section)?.members ?? []
+                where member.node.text?.isEmpty == false && Redaction.looksSecret(member.name) {
+                    places.append(
+                        Place(line: member.node.position.line, what: "'\(section).\(member.name)'", isCredential: true)
+                    )
+                }
             }
         }
         return places.sorted { $0.line < $1.line }

@@ -24,7 +24,7 @@ enum SourceChecks {
             guard case .credential(let name) = reference.place else { continue }
             return "the credential '\(name)' cannot be read from here"
         }
-        let hidden = [source.tls.key, source.tls.certificate, source.tls.ca].compactMap(\.self).first {
+        let hidden = source.tls.files.first {
             access($0, R_OK) != 0 && errno == EACCES
         }
         return hidden.map { "no permission to read \($0)" }

@@ -21,7 +21,8 @@ enum TLSChecks {
         (scene.configuration?.sources ?? []).flatMap { source in
             var checks: [Check] = []
             let files: [(Role, String?)] = [
-                (.authority, source.tls.ca), (.certificate, source.tls.certificate), (.key, source.tls.key),
+                (.authority, source.tls.ca?.path), (.certificate, source.tls.certificate?.path),
+                (.key, source.tls.key?.path),
             ]
             for case (let role, let path?) in files { checks += file(role, path, of: source.name, scene) }
             return checks

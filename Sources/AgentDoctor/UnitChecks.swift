@@ -34,8 +34,7 @@ enum UnitChecks {
     private static func paths(_ scene: Scene) -> [String] {
         let sources = scene.configuration?.sources ?? []
         let files = sources.flatMap { source in
-            [source.scheme == .file ? source.path : nil, source.unixSocket]
-                + [source.tls.ca, source.tls.certificate, source.tls.key]
+            [source.scheme == .file ? source.path : nil, source.unixSocket] + source.tls.files
         }
         let secrets = scene.references.map { reference -> String? in
             if case .file(let path) = reference.place { path } else { nil }

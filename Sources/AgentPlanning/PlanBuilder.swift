@@ -21,6 +21,11 @@ extension SourceSpec {
             case .file: .file
             case .https: source.unixSocket == nil ? .https : .unix
             case .http: source.unixSocket == nil ? .http : .unix
+            case .etcd: .etcd
+            case .consul: .consul
+            case .nacos: .nacos
+            case .s3: .s3
+            case .appconfig: .appconfig
             }
         self.init(
             name: source.name,
@@ -30,16 +35,39 @@ extension SourceSpec {
         )
         self.unixSocket = source.unixSocket
         self.headers = source.headers.map { SourceSpec.Header($0.name, $0.value) }
+        self.auth = SourceSpec.Auth(source.auth)
+        self.mirrors = source.mirrors
+        self.prefersQuickest = source.prefer == .latency
+        self.maxLatency = source.maxLatency.nanoseconds
+        self.region = source.region
+        self.endpoint = source.endpoint
+        self.isWatched = source.watch
+        self.watchWait = source.poll.wait?.nanoseconds
         self.maxRedirects = source.maxRedirects
         self.allowsLinkLocal = source.allowLinkLocal
         self.timeoutMilliseconds = source.timeout.milliseconds
         self.connectTimeoutMilliseconds = source.connectTimeout.milliseconds
-        self.caFile = source.tls.ca
-        self.certificateFile = source.tls.certificate
-        self.keyFile = source.tls.key
+        self.ca = source.tls.ca.map { PEM(path: $0.path, bytes: $0.bytes) }
+        self.certificate = source.tls.certificate.map { PEM(path: $0.path, bytes: $0.bytes) }
+        self.key = source.tls.key.map { PEM(path: $0.path, bytes: $0.bytes) }
+        self.pins = source.tls.pins
+        self.proxy = source.proxy.map { Proxy(url: $0.url, user: $0.user, password: $0.password) }
         self.retryBase = source.retry.base.nanoseconds
         self.retryMax = source.retry.max.nanoseconds
         self.maxBytes = source.limits.maxBytes
+        self.idle = source.idle?.nanoseconds
+    }
+}
+
+extension SourceSpec.Auth {
+    fileprivate init(_ auth: SourceConfiguration.Auth) {
+        self.init()
+        user = auth.user
+        password = auth.password
+        token = auth.token
+        if let id = auth.accessKey, let secret = auth.secretKey {
+            awsKeys = AWSKeys(id: id, secret: secret, sessionToken: auth.sessionToken)
+        }
     }
 }
 

@@ -14,4 +14,10 @@ public enum MessageID: String, Sendable, CaseIterable {
     case configurationRefused = "a85786eea5a948a786ea1abb62beba9b"
     case reloaded = "493669ed815949a685e385edd8f02ea5"
     case lastGoodUsed = "845a1a0e84694d3e90f859271be81e5b"
+    case sourceMoved = "e3bb92fef89d44b780f749fc8db23ce1"
+    case sourceReturned = "53e3c310ed054b7c8f78c390b1a2fc2d"
+    case placesDisagree = "af7c5f9877704cdca53e2850ab34b905"
+    case hostSuspect = "de911d9f67e147d3918e681843a5f70c"
+    case documentLoaded = "41a27e13e6134244a6608759a5096f61"
+    case hostRecovered = "49127ecd48c648ee8e50f28486eb9943"
 }

@@ -12,7 +12,7 @@ public enum SourcesText {
     }
 
     private static func heading(_ source: SourceDetail, _ style: TextStyle) -> String {
-        let layer = source.layer.map { "layer \($0)" } ?? "in no layer"
+        let layer = source.layer.map { "layer \($0)" } ?? "on demand"
         let required = source.status.required ? ", required" : ""
         let state = style.paint(source.status.state.rawValue, StatusText.tone(source.status.state))
         let name = style.paint(Printable.clean(source.name), .heading)
@@ -29,12 +29,14 @@ public enum SourcesText {
         }
         func moment(_ time: WireTime) -> String { "\(Durations.ago(time, now: now)) (\(time.forPeople))" }
         add("url", status.url)
+        add("asked at", source.place.map(place))
         add("revision", status.revision)
         add("digest", status.digest)
         add("last request", status.lastRequest.map(moment))
         add("last success", status.lastSuccess.map(moment) ?? "never")
         add("last activation", status.lastActivation.map(moment))
         add("polled", poll(source, now))
+        add("watched", source.watch.map { watch($0, now) })
         add("requests", requests(source))
         add("failures", failures(source))
         add("times", times(source))
@@ -51,6 +53,17 @@ public enum SourcesText {
         let most = bound(source.poll.maxSeconds)
         let interval = least == most ? "every \(least)" : "every \(least) to \(most)"
         return interval + (source.status.nextPoll.map { ", next \(Durations.until($0, now: now))" } ?? "")
+    }
+
+    private static func place(_ place: PlaceStatus) -> String {
+        return "\(place.url) (\(place.index + 1) of \(place.count) places; moved \(place.moves) times)"
+    }
+
+    private static func watch(_ watch: WatchStatus, _ now: WireTime) -> String {
+        let changes = "\(watch.changes) \(watch.changes == 1 ? "change" : "changes") told"
+        if watch.open { return "since \(Durations.ago(watch.since, now: now)), \(changes)" }
+        let reason = watch.lastError.map { ": \($0.message)" } ?? ""
+        return "not since \(Durations.ago(watch.since, now: now))\(reason); \(changes) before"
     }
 
     private static func requests(_ source: SourceDetail) -> String {
@@ -86,6 +99,7 @@ public enum SourcesText {
             ("verified", trace.receivedToVerifiedMicroseconds),
             ("decoded", trace.verifiedToDecodedMicroseconds),
             ("published", trace.decodedToPublishedMicroseconds),
+            ("at all workers", trace.publishedToWorkersMicroseconds),
         ]
         let times = stages.compactMap { name, time in time.map { "\(name) +\(Durations.microseconds($0))" } }
         return "\(times.joined(separator: ", ")) (trace \(trace.id))"

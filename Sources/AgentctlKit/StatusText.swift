@@ -106,7 +106,7 @@ public enum StatusText {
 
     static func tone(_ state: SourceState) -> TextStyle.Tone {
         switch state {
-        case .fresh: .good
+        case .fresh, .asleep: .good
         case .starting, .stale, .lastGood: .doubtful
         case .failing: .bad
         }

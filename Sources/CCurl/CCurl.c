@@ -113,6 +113,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
         return 0;
     }
     bool taken = sink->encoding == CCURL_GZIP ? append_inflated(sink, data, length) : append(sink, data, length);
+    if (taken && sink->on_piece) sink->on_piece(sink->piece_context);
     return taken ? length : 0;
 }
 
@@ -150,6 +151,11 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
             return 0;
         }
         sink->declared_length = declared;
+        // Packed, a document is hardly ever longer than it is: one that says so much of itself need not be waited for.
+        if (keeps_body(sink) && declared - 1 > sink->body_limit + sink->body_limit / 16 + 4096) {
+            sink->body_exceeded = true;
+            return 0;
+        }
     } else if (length > sizeof encoding - 1 && strncasecmp(data, encoding, sizeof encoding - 1) == 0) {
         note_encoding(sink, data + sizeof encoding - 1, length - (sizeof encoding - 1));
     }
@@ -208,6 +214,8 @@ void ccurl_sink_reset(ccurl_sink *sink) {
         .has_room = sink->has_room,
         .resize = sink->resize,
         .resize_context = sink->resize_context,
+        .on_piece = sink->on_piece,
+        .piece_context = sink->piece_context,
         .header_limit = sink->header_limit,
         .allow_link_local = sink->allow_link_local,
         .keep_all_bodies = sink->keep_all_bodies,
@@ -216,7 +224,9 @@ void ccurl_sink_reset(ccurl_sink *sink) {
 
 void ccurl_prepare(CURL *h) {
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_PROXY, ""); // the environment would be honoured
+    curl_easy_setopt(h, CURLOPT_PROXY, "");   // the environment would be honoured
+    curl_easy_setopt(h, CURLOPT_NOPROXY, ""); // and would take a configured one away
+    curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); // a proxy's answer is not the origin's
     curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

@@ -24,6 +24,8 @@ public final class Agent: Sendable {
     }
 
     public let publisher = Publisher()
+    /// What is loaded only for those who read it.
+    public let documents = OnDemandDocuments()
     public let startedAt = WallClock.nowNanoseconds
     private let currentPlan: Mutex<AgentPlan>
     private let assembly = Mutex<AssemblyBox?>("agent.assembly", nil)
@@ -45,7 +47,17 @@ public final class Agent: Sendable {
         store = Store(directory: plan.stateDirectory) { failure in
             events(failure.map(AgentEvent.storeFailing) ?? .storeRecovered)
         }
-        guard let fetcher = Fetcher(plan.sources.map(\.fetch), sink: { pipeline.submit($0, $1, version: $2) }) else {
+        let documents = documents
+        guard
+            let fetcher = Fetcher(
+                plan.sources.map(\.fetch),
+                notices: { notice in
+                    if case .asleep(let source) = notice { documents.drop(source) }
+                    events(.fetch(notice))
+                },
+                sink: { pipeline.submit($0, $1, version: $2) }
+            )
+        else {
             throw .libcurl
         }
         self.fetcher = fetcher
@@ -67,10 +79,12 @@ public final class Agent: Sendable {
         let assembly = Assembly(
             plan: plan,
             publisher: publisher,
+            documents: documents,
             store: store,
             lastGeneration: store.open(),
             events: events
         )
+        documents.adopt(plan)
         let restored = assembly.restore(progress: progress)
         let digest = publisher.generation > 0 ? publisher.digest : nil
         for (name, revision) in restored { fetcher.noteLastGood(name, revision: revision) }
@@ -81,6 +95,15 @@ public final class Agent: Sendable {
             fetcher.finish(flight, with: box.assembly.process(flight.key, result, version: version))
         }
         guard isPipelineRunning else { throw .thread("agent-pipeline") }
+        let loader = OnDemandLoader(
+            documents: documents,
+            fetcher: fetcher,
+            store: store,
+            pipeline: pipeline,
+            restore: { box.assembly.restoreAlone($0) },
+            events: events
+        )
+        documents.setLoader(loader.load)
         guard store.start() else { throw .thread("agent-store") }
         guard fetcher.start(validators: restored.mapValues(\.validators)) else { throw .thread("agent-fetch") }
         return digest
@@ -90,6 +113,7 @@ public final class Agent: Sendable {
     ///
     /// - Returns: `false` when `deadline` passed before all had ended.
     public func stop(until deadline: MonotonicTime) -> Bool {
+        documents.setLoader(nil)
         let fetchEnded = fetcher.stop(until: deadline)
         let pipelineEnded = pipeline.stop(until: deadline)
         let storeEnded = store.stop(until: deadline)
@@ -116,9 +140,9 @@ public final class Agent: Sendable {
         }
         let old = self.plan
         let next = plan.following(old, version: version)
-        let known = Set(old.sources.map(\.fetch.name))
+        let known = Set(old.layers.map(\.fetch.name))
         var stored: [StoredDocument] = []
-        for source in next.sources where !known.contains(source.fetch.name) {
+        for source in next.layers where !known.contains(source.fetch.name) {
             do throws(StoredDocumentFault) {
                 if let document = try store.load(source.fetch.name) { stored.append(document) }
             } catch {
@@ -143,7 +167,8 @@ public final class Agent: Sendable {
         _ freshness: Fetcher.Flights.Freshness,
         deliver: @escaping @Sendable (FlightOutcome) -> Void
     ) throws(Fetcher.Flights.Refusal) -> Fetcher.Flights.Ticket {
-        try fetcher.fetch(source, freshness, deliver: deliver)
+        if let use = documents.use(of: source) { fetcher.wake(source, use: use) }
+        return try fetcher.fetch(source, freshness, deliver: deliver)
     }
 
     /// Stops waiting for a document.
@@ -160,6 +185,12 @@ public final class Agent: Sendable {
 
     // MARK: Facts
 
+    /// The sources that are asked: all but those on demand that nobody has read lately.
+    public var awake: [SourceName] {
+        let names = plan.sources.map(\.fetch.name)
+        return fetcher.readFacts { facts in names.filter { facts[$0]?.isAsleep == false } }
+    }
+
     public var sourceFacts: [SourceName: SourceFacts] { fetcher.facts }
     public var flightStatistics: Fetcher.Flights.Statistics { fetcher.statistics }
     public var storeState: Store.State { store.currentState }
@@ -171,21 +202,29 @@ public final class Agent: Sendable {
         let isPublished = first != 0
         let now = WallClock.nowNanoseconds
         // Judged each second: so only what matters is copied, not ten thousand sources of which all is well.
-        let (mattering, awaited) = fetcher.readFacts { facts -> ([SourceFacts], [SourceName]) in
-            var mattering: [SourceFacts] = []
-            var awaited: [SourceName] = []
+        typealias Found = (mattering: [SourceFacts], awaited: [SourceName], recoveredAt: Int64?)
+        let found = fetcher.readFacts { facts -> Found in
+            var found: Found = ([], [], nil)
             for source in sources {
-                let known = facts[source.fetch.name]
-                if let known, known.matters(at: now) { mattering.append(known) }
-                if isPublished, source.isRequired, known?.revision == nil { awaited.append(source.fetch.name) }
+                let name = source.fetch.name
+                guard let index = facts.index(forKey: name) else {
+                    if isPublished, source.isRequired { found.awaited.append(name) }
+                    continue
+                }
+                if isPublished, source.isRequired, facts.values[index].revision == nil { found.awaited.append(name) }
+                if facts.values[index].matters(at: now) { found.mattering.append(facts.values[index]) }
+                if let time = facts.values[index].recoveredAt {
+                    found.recoveredAt = max(time, found.recoveredAt ?? time)
+                }
             }
-            return (mattering, awaited)
+            return found
         }
         return Health.Facts(
             startedAt: startedAt,
             firstSnapshotAt: first == 0 ? nil : first,
-            sources: mattering,
-            awaited: awaited,
+            sources: found.mattering,
+            sourcesRecoveredAt: found.recoveredAt,
+            awaited: found.awaited,
             awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
             workers: workers

@@ -1,3 +1,4 @@
+public import ConfigFetch
 public import ConfigPublish
 public import ConfigSnapshot
 
@@ -5,6 +6,8 @@ public import ConfigSnapshot
 public enum AgentEvent: Sendable {
     /// A new snapshot is visible to readers. `source` is the one whose document made it new; `nil` at the start.
     case published(Snapshot, source: SourceRevision?, trace: Trace?)
+    /// The document of an on-demand source is there for its readers, or has changed while somebody reads it.
+    case documentLoaded(SourceRevision, keys: Int, Trace)
     /// A document did not get through. Told for the first failure in a row, for each new kind, and ever more rarely.
     case sourceFailed(SourceName, StageFailure, inARow: Int, generation: UInt64)
     case sourceRecovered(SourceName, afterFailures: Int)
@@ -13,4 +16,5 @@ public enum AgentEvent: Sendable {
     case storedCopyUnusable(SourceName, StoredDocumentFault)
     case storeFailing(FileError)
     case storeRecovered
+    case fetch(FetchNotice)
 }

@@ -25,7 +25,7 @@ public struct AgentPlan: Sendable, Equatable {
         }
     }
 
-    /// In layer order: later ones win.
+    /// In layer order: later ones win. Those on demand are no layers.
     public var sources: [Source]
     public var stateDirectory: String
 
@@ -33,6 +33,9 @@ public struct AgentPlan: Sendable, Equatable {
         self.sources = sources
         self.stateDirectory = stateDirectory
     }
+
+    /// The sources whose documents make up the configuration: a copy.
+    public var layers: [Source] { sources.filter { !$0.fetch.isOnDemand } }
 }
 
 extension AgentPlan {
@@ -42,9 +45,9 @@ extension AgentPlan {
         var plan = self
         // Only what it needs for its files and locks at the start.
         plan.stateDirectory = old.stateDirectory
+        let known = Dictionary(uniqueKeysWithValues: old.sources.map { ($0.fetch.name, $0) })
         for index in plan.sources.indices {
-            let source = plan.sources[index]
-            let before = old.sources.first { $0.fetch.name == source.fetch.name }
+            let before = known[plan.sources[index].fetch.name]
             plan.sources[index].fetch.version = before?.fetch.version ?? version
             if let before, !plan.sources[index].asks(theSameAs: before) {
                 plan.sources[index].fetch.version = version

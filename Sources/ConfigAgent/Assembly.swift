@@ -18,13 +18,16 @@ final class Assembly {
 
     private struct Stage {
         let version: UInt64
+        /// Whether its document stands by itself, and not among the layers.
+        let isOnDemand: Bool
         let location: String
         let verifier: Verifier
         let decoder: DocumentDecoder
 
         init(_ source: AgentPlan.Source) {
+            isOnDemand = source.fetch.isOnDemand
             version = source.fetch.version
-            location = StoredDocument.location(url: source.fetch.url, unixSocket: source.fetch.unixSocket)
+            location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
             verifier = Verifier(maxBytes: source.fetch.maxBytes)
             decoder = DocumentDecoder(
                 limits: source.limits,
@@ -35,6 +38,7 @@ final class Assembly {
 
         /// For a document that was accepted once, of a source that is no longer configured.
         init(ofRemoved stored: StoredDocument) {
+            isOnDemand = false
             version = 0
             location = stored.location
             verifier = Verifier(maxBytes: 1 << 30)
@@ -47,17 +51,22 @@ final class Assembly {
     }
 
     private var plan: AgentPlan
+    /// Of the plan: the sources whose documents make up the configuration, in their order.
+    private var layers: [SourceName]
+    /// Those of them that are required and have not given a document.
+    private var missing: Set<SourceName> = []
     private var stages: [SourceName: Stage]
     /// Whether the layers in force are still those of an earlier plan.
     private var layersInForce: [SourceName]?
     private let publisher: Publisher
+    private let documents: OnDemandDocuments
     private let store: Store
     private let events: @Sendable (AgentEvent) -> Void
     private var inUse: [SourceName: InUse] = [:]
     private var generation: UInt64
     private var current: Snapshot?
-    /// The layers of `current`.
-    private var currentLayers: [SourceName] = []
+    /// The layers of `current`; `nil` while there is none.
+    private var currentLayers: [SourceName]?
     /// Sources whose documents wait for those of other required sources.
     private var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
@@ -65,21 +74,34 @@ final class Assembly {
     init(
         plan: AgentPlan,
         publisher: Publisher,
+        documents: OnDemandDocuments,
         store: Store,
         lastGeneration: UInt64,
         events: @escaping @Sendable (AgentEvent) -> Void
     ) {
         self.plan = plan
         self.publisher = publisher
+        self.documents = documents
         self.store = store
         self.events = events
         generation = lastGeneration
         stages = Self.stages(of: plan)
+        layers = plan.layers.map(\.fetch.name)
+        noteMissing()
+    }
+
+    private func noteMissing() {
+        missing = []
+        for source in plan.sources where source.isRequired && !source.fetch.isOnDemand {
+            if inUse[source.fetch.name] == nil { missing.insert(source.fetch.name) }
+        }
     }
 
     private static func stages(of plan: AgentPlan) -> [SourceName: Stage] {
         Dictionary(uniqueKeysWithValues: plan.sources.map { ($0.fetch.name, Stage($0)) })
     }
+
+    private func isLayer(_ name: SourceName) -> Bool { stages[name]?.isOnDemand == false }
 
     private var now: UInt64 { MonotonicTime.now.nanoseconds }
 
@@ -89,27 +111,28 @@ final class Assembly {
     ///
     /// - Returns: the revisions in use.
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
-        for source in plan.sources {
+        for name in layers {
             progress()
-            if let stored = load(source.fetch.name) { restore(stored) }
+            if let stored = load(name) { restore(stored) }
         }
+        noteMissing()
         if publishIfComplete(cause: nil, trace: nil) || restoreLayersOfBefore() {
             store.noteDurable(generation)
         } else {
             held = Set(inUse.keys)
         }
-        return inUse.filter { stages[$0.key] != nil }.mapValues(\.revision)
+        return inUse.filter { isLayer($0.key) }.mapValues(\.revision)
     }
 
     /// A required source has nothing stored. The layers that were in force before the configuration was changed may
     /// all be there: until the new ones are complete, they stay in force.
     private func restoreLayersOfBefore() -> Bool {
         guard let names = store.loadLayers() else { return false }
-        for name in names where stages[name] == nil {
+        for name in names where !isLayer(name) {
             if let stored = load(name) { restore(stored, Stage(ofRemoved: stored)) }
         }
         guard names.allSatisfy({ inUse[$0] != nil }) else {
-            inUse = inUse.filter { stages[$0.key] != nil }
+            inUse = inUse.filter { isLayer($0.key) }
             return false
         }
         layersInForce = names
@@ -131,6 +154,12 @@ final class Assembly {
     }
 
     private func restore(_ stored: StoredDocument, _ stage: Stage) {
+        guard let (decoded, revision) = examine(stored, stage) else { return }
+        inUse[stored.source] = InUse(table: decoded.table, revision: revision, location: stored.location)
+        events(.lastGoodUsed(revision))
+    }
+
+    private func examine(_ stored: StoredDocument, _ stage: Stage) -> (DecodedDocument, SourceRevision)? {
         // Another place gives the same ETag another meaning.
         let validators = stored.location == stage.location ? stored.validators : .none
         var trace = Trace()
@@ -152,10 +181,10 @@ final class Assembly {
                 fetchedAt: stored.fetchedAt,
                 traceID: trace.text
             )
-            inUse[stored.source] = InUse(table: decoded.table, revision: revision, location: stored.location)
-            events(.lastGoodUsed(revision))
+            return (decoded, revision)
         } catch {
             events(.sourceFailed(stored.source, error, inARow: 1, generation: generation))
+            return nil
         }
     }
 
@@ -169,27 +198,33 @@ final class Assembly {
         _ next: AgentPlan,
         stored: [StoredDocument]
     ) -> (inUse: [SourceName: SourceRevision], restored: Set<SourceName>) {
-        if current != nil, layersInForce == nil { layersInForce = plan.sources.map(\.fetch.name) }
+        if current != nil, layersInForce == nil { layersInForce = layers }
         let old = stages
         plan = next
+        layers = next.layers.map(\.fetch.name)
         stages = Self.stages(of: next)
         for (name, stage) in stages where inUse[name]?.location != stage.location {
             // Another place gives the same ETag another meaning.
             if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
         }
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
-        held = held.filter { stages[$0] != nil }
+        held = held.filter { isLayer($0) }
         // What an earlier plan has left, and the layers in force do not need.
-        inUse = inUse.filter { stages[$0.key] != nil || layersInForce?.contains($0.key) == true }
+        inUse = inUse.filter { isLayer($0.key) || layersInForce?.contains($0.key) == true }
+        let moved = stages.keys.filter { old[$0]?.location != stages[$0]?.location }
+        documents.adopt(next, dropping: Set(moved))
         var restored: Set<SourceName> = []
         for document in stored where inUse[document.source] == nil {
             restore(document)
             if inUse[document.source] != nil { restored.insert(document.source) }
         }
+        noteMissing()
         if publishIfComplete(cause: nil, trace: nil) {
             store.keep([], layers: currentLayers, generation: generation)
         }
-        return (inUse.filter { stages[$0.key] != nil }.mapValues(\.revision), restored)
+        var revisions = inUse.filter { isLayer($0.key) }.mapValues(\.revision)
+        for name in stages.keys where !isLayer(name) { revisions[name] = documents.revision(of: name) }
+        return (revisions, restored)
     }
 
     // MARK: Documents
@@ -201,27 +236,30 @@ final class Assembly {
         var trace: Trace?
         switch result {
         case .failed(let failure, let retryAfter):
+            if stage.isOnDemand { documents.noteFailure(source) }
             kind = .failed(failure, retryAfterNanoseconds: retryAfter)
         case .notModified:
             kind = .notModified
+            if stage.isOnDemand { documents.confirm(source, nil) }
         case .document(let document):
             trace = document.trace
             do throws(StageFailure) {
-                (kind, trace) = try accept(document, stage)
+                (kind, trace) = try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage)
             } catch {
+                if stage.isOnDemand { documents.noteFailure(source) }
                 kind = .failed(error, retryAfterNanoseconds: nil)
             }
         }
         note(source, kind)
         var released: [SourceName] = []
-        if case .published = kind {
+        if case .published = kind, !stage.isOnDemand {
             released = held.sorted()
             held = []
         }
         return FlightOutcome(
             kind: kind,
             generation: current?.generation ?? 0,
-            revision: inUse[source]?.revision,
+            revision: revision(of: source),
             trace: trace,
             released: released
         )
@@ -243,9 +281,13 @@ final class Assembly {
         return FlightOutcome(
             kind: .failed(failure, retryAfterNanoseconds: nil),
             generation: current?.generation ?? 0,
-            revision: inUse[source]?.revision,
+            revision: revision(of: source),
             trace: nil
         )
+    }
+
+    private func revision(of source: SourceName) -> SourceRevision? {
+        isLayer(source) ? inUse[source]?.revision : documents.revision(of: source)
     }
 
     private func accept(
@@ -260,14 +302,9 @@ final class Assembly {
             return (current == nil ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
-        let revision = SourceRevision(
-            source: name,
-            digest: decoded.digest,
-            validators: decoded.validators,
-            fetchedAt: fetchedAt,
-            traceID: decoded.trace.text
-        )
+        let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         inUse[name] = InUse(table: decoded.table, revision: revision, location: stage.location)
+        missing.remove(name)
         let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
         keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
@@ -285,13 +322,7 @@ final class Assembly {
     private func confirm(_ same: inout InUse, _ verified: VerifiedDocument, _ stage: Stage, fetchedAt: Int64) {
         guard same.revision.validators != verified.validators || same.location != stage.location else { return }
         same.location = stage.location
-        same.revision = SourceRevision(
-            source: verified.source,
-            digest: verified.digest,
-            validators: verified.validators,
-            fetchedAt: fetchedAt,
-            traceID: verified.trace.text
-        )
+        same.revision = SourceRevision(verified, fetchedAt: fetchedAt)
         inUse[verified.source] = same
     }
 
@@ -333,15 +364,16 @@ final class Assembly {
 
     /// Merges the layers and publishes the result, unless a required source is missing or nothing has changed.
     private func publishIfComplete(cause: SourceRevision?, trace: Trace?) -> Bool {
-        let isComplete = plan.sources.allSatisfy { !$0.isRequired || inUse[$0.fetch.name] != nil }
+        let isComplete = missing.isEmpty
         if isComplete, layersInForce != nil {
             layersInForce = nil
-            inUse = inUse.filter { stages[$0.key] != nil }
+            inUse = inUse.filter { isLayer($0.key) }
         }
         guard isComplete || layersInForce != nil else { return false }
-        let names = layersInForce ?? plan.sources.map(\.fetch.name)
+        let names = layersInForce ?? layers
         let layers = names.compactMap { inUse[$0] }
-        guard !layers.isEmpty else { return false }
+        // Where every source is loaded on demand, the configuration is empty, and complete.
+        guard !layers.isEmpty || (names.isEmpty && !plan.sources.isEmpty) else { return false }
         currentLayers = layers.map(\.revision.source)
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
@@ -375,6 +407,52 @@ final class Assembly {
         store.keep([stored], layers: currentLayers, generation: current?.generation ?? 0)
     }
 
+    // MARK: Documents on demand
+
+    /// Takes a stored copy into use for those who wait for its source, until that has answered.
+    ///
+    /// - Returns: what the source is to confirm; `nil` where the copy is not used.
+    func restoreAlone(_ stored: StoredDocument) -> SourceRevision? {
+        guard let stage = stages[stored.source], stage.isOnDemand, documents.held(stored.source) == nil,
+            let (decoded, revision) = examine(stored, stage)
+        else { return nil }
+        documents.hold(alone(decoded.table, revision), revision, isLastGood: true)
+        return revision
+    }
+
+    private func acceptAlone(
+        _ fetched: FetchedDocument,
+        _ stage: Stage
+    ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
+        let verified = try verify(fetched, stage)
+        let fetchedAt = WallClock.nowNanoseconds
+        if documents.revision(of: verified.source)?.digest == verified.digest {
+            documents.confirm(verified.source, SourceRevision(verified, fetchedAt: fetchedAt))
+            return (.unchanged, verified.trace)
+        }
+        let decoded = try decode(verified, stage)
+        let revision = SourceRevision(verified, fetchedAt: fetchedAt)
+        let document = alone(decoded.table, revision)
+        // Told first, as with any publication.
+        events(.documentLoaded(revision, keys: document.count, decoded.trace))
+        documents.hold(document, revision, isLastGood: false)
+        keep(decoded, stage, fetchedAt: fetchedAt)
+        var trace = decoded.trace
+        trace[.published] = now
+        return (.published, trace)
+    }
+
+    /// The snapshot of one document: its number says nothing, for it is no generation of the configuration.
+    private func alone(_ table: LeafTable, _ revision: SourceRevision) -> Snapshot {
+        Snapshot(
+            generation: 0,
+            merged: LayerMerge([table]),
+            digest: table.contentDigest,
+            publishedAt: WallClock.nowNanoseconds,
+            sources: [revision]
+        )
+    }
+
     // MARK: Failures
 
     private func note(_ source: SourceName, _ kind: FlightOutcome.Kind) {
@@ -391,5 +469,17 @@ final class Assembly {
         if last?.code != failure.code || count & (count - 1) == 0 {
             events(.sourceFailed(source, failure, inARow: count, generation: current?.generation ?? 0))
         }
+    }
+}
+
+extension SourceRevision {
+    fileprivate init(_ document: VerifiedDocument, fetchedAt: Int64) {
+        self.init(
+            source: document.source,
+            digest: document.digest,
+            validators: document.validators,
+            fetchedAt: fetchedAt,
+            traceID: document.trace.text
+        )
     }
 }

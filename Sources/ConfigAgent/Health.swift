@@ -49,7 +49,10 @@ public struct Health: Sendable, Equatable {
         public var startedAt: Int64
         /// When the first snapshot was published; `nil`: there is none.
         public var firstSnapshotAt: Int64?
+        /// Those that a judgement depends on.
         public var sources: [SourceFacts]
+        /// When one of all sources recovered last.
+        public var sourcesRecoveredAt: Int64?
         /// Required sources that a new configuration has added and that have not given a document yet.
         public var awaited: [SourceName]
         /// When that was, nanoseconds since 1970.
@@ -61,11 +64,13 @@ public struct Health: Sendable, Equatable {
             startedAt: Int64,
             firstSnapshotAt: Int64?,
             sources: [SourceFacts],
+            sourcesRecoveredAt: Int64? = nil,
             awaited: [SourceName] = [],
             awaitedSince: Int64 = 0,
             store: Store.State,
             workers: [Worker]
         ) {
+            self.sourcesRecoveredAt = sourcesRecoveredAt
             self.awaited = awaited
             self.awaitedSince = awaitedSince
             self.startedAt = startedAt
@@ -118,7 +123,7 @@ public struct Health: Sendable, Equatable {
     }
 
     private static func noSnapshot(_ facts: Facts) -> Reason {
-        let missing = facts.sources.filter { $0.revision == nil }.map(\.spec.name.text).sorted()
+        let missing = facts.sources.filter { $0.revision == nil && !$0.spec.isOnDemand }.map(\.spec.name.text).sorted()
         let names = missing.isEmpty ? "" : " from \(missing.joined(separator: ", "))"
         return Reason("no_snapshot", "no configuration yet: nothing was received\(names)", since: facts.startedAt)
     }
@@ -136,7 +141,8 @@ public struct Health: Sendable, Equatable {
                 since: source.failingSince ?? failure.at
             )
         }
-        if source.isLastGood, let revision = source.revision {
+        // One on demand begins with its stored copy each time that it is loaded, while it is being asked.
+        if source.isLastGood, !source.spec.isOnDemand, let revision = source.revision {
             return Reason(
                 "source_last_good",
                 source: name,
@@ -162,9 +168,7 @@ public struct Health: Sendable, Equatable {
     }
 
     private static func healthySince(_ facts: Facts) -> Int64 {
-        let recoveries =
-            facts.sources.compactMap(\.recoveredAt)
-            + [facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
+        let recoveries = [facts.sourcesRecoveredAt, facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
         return recoveries.max() ?? facts.startedAt
     }
 }

@@ -21,18 +21,26 @@ public final class Fetcher: Sendable {
     let flights: Flights
     private let inbox: FetchInbox
     private let sink: Sink
+    private let notices: @Sendable (FetchNotice) -> Void
     // SAFETY: handed over once to the fetch thread by `start`, not touched by anyone else before or after.
     private nonisolated(unsafe) let multi: CurlMulti
     private let thread = Mutex<NamedThread?>("fetch.thread", nil)
 
     /// - Returns: `nil` when libcurl cannot start.
-    public init?(_ specs: [SourceSpec], sink: @escaping Sink) {
+    ///
+    /// - Parameter notices: told on the fetch thread what no outcome tells. Must not wait.
+    public init?(
+        _ specs: [SourceSpec],
+        notices: @escaping @Sendable (FetchNotice) -> Void = { _ in },
+        sink: @escaping Sink
+    ) {
         guard let multi = CurlMulti() else { return nil }
         let inbox = FetchInbox(waker: multi.waker)
         initialSpecs = specs
         self.multi = multi
         self.inbox = inbox
         self.sink = sink
+        self.notices = notices
         board = SourceBoard(specs)
         flights = SingleFlight(
             "fetch.flights",
@@ -107,6 +115,16 @@ public final class Fetcher: Sendable {
         inbox.post(.adopt(specs, validators: inUse.mapValues(\.validators)))
     }
 
+    /// Says that somebody wants the document of an on-demand source: if it sleeps, it is asked from now on, until `use`
+    /// has not been noted for its idle time.
+    ///
+    /// - Parameters:
+    ///   - version: of the source that the validators belong to.
+    ///   - validators: of its stored copy, where that has been taken into use.
+    public func wake(_ source: SourceName, use: LastUse, version: UInt64 = 0, validators: Validators? = nil) {
+        inbox.post(.wake(source, version: version, validators, use))
+    }
+
     /// Has `answer` run on the fetch thread when it gets round to it.
     public func ask(_ answer: @escaping @Sendable () -> Void) { inbox.post(.answer(answer)) }
 
@@ -131,15 +149,19 @@ public final class Fetcher: Sendable {
 
     /// A poll waits for nothing, and any flight will do.
     ///
+    /// - Parameter time: when it was due, by which the loop knows it again once it is answered.
     /// - Returns: `false` when it was refused because too many callers wait for this source.
-    func poll(_ source: SourceName) -> Bool {
+    func poll(_ source: SourceName, dueAt time: UInt64) -> Bool {
+        let inbox = inbox
         do throws(Flights.Refusal) {
-            try flights.join(source, .shared, deliver: { _ in })
+            try flights.join(source, .shared, deliver: { _ in inbox.post(.polled(source, at: time)) })
             return true
         } catch {
             return false
         }
     }
+
+    func notify(_ notice: FetchNotice) { notices(notice) }
 
     func deliver(_ flight: Flights.Flight, _ result: FetchResult, version: UInt64) { sink(flight, result, version) }
 }

@@ -14,6 +14,8 @@ public struct SourceFacts: Sendable {
     public var consecutiveFailures = 0
     public var revision: SourceRevision?
     public var trace: Trace?
+    /// The generation in which the document of that way became visible.
+    public var traceGeneration: UInt64?
     /// What is in use came from the stored copy and no source has confirmed it since the start.
     public var isLastGood = false
     /// When it last became well again after it had failed, gone stale, or been served from the stored copy.
@@ -24,21 +26,57 @@ public struct SourceFacts: Sendable {
     public var unchanged: UInt64 = 0
     public var failuresByClass: [String: UInt64] = [:]
     public var timings = FetchTimings()
+    /// Which of its places it is asked at, counted from 0, and how often that has changed.
+    public var place = 0
+    public var moves: UInt64 = 0
+    /// `nil` where the source is not watched.
+    public var watch: WatchFacts?
+    /// Whether nobody has read its document lately, so that none is in use and the source is not asked.
+    public var isAsleep: Bool
 
-    public init(spec: SourceSpec) { self.spec = spec }
+    public init(spec: SourceSpec) {
+        self.spec = spec
+        isAsleep = spec.isOnDemand
+    }
 
     /// A source that was not confirmed for this long is stale: three polls missed, and one request's time.
     public var staleAfterNanoseconds: Int64 {
         Int64(clamping: spec.poll.upperBound) * 3 + Int64(spec.timeoutMilliseconds) * 1_000_000
     }
 
-    /// Whether there is anything about it that a judgement of the agent's health depends on.
+    /// Whether there is anything about it, but for the time of its recovery, that a judgement of the agent's health
+    /// depends on.
     public func matters(at now: Int64) -> Bool {
-        consecutiveFailures > 0 || isLastGood || revision == nil || recoveredAt != nil || (staleSince ?? now) < now
+        guard !isAsleep else { return false }
+        return consecutiveFailures > 0 || isLastGood || revision == nil || (staleSince ?? now) < now
     }
 
     /// Since when it is, or from when it will be, stale.
-    public var staleSince: Int64? { lastSuccessAt.map { $0 + staleAfterNanoseconds } }
+    public var staleSince: Int64? { isAsleep ? nil : lastSuccessAt.map { $0 + staleAfterNanoseconds } }
+
+    /// Why, and whether at all, whoever reads its document is not to make it be asked now: it has failed, and its next try
+    /// is still to come. That is not known yet in the moment after the failure.
+    public func failureToRestFrom(at now: Int64) -> StageFailure? {
+        guard consecutiveFailures > 0, nextPollAt.map({ $0 > now }) ?? !isAsleep else { return nil }
+        return lastFailure?.failure
+    }
+
+    mutating func fallAsleep(at now: Int64) {
+        if consecutiveFailures > 0 { recoveredAt = now }
+        // Its failures stay, with the time of the next try: sleep is no way around it.
+        if consecutiveFailures == 0 { nextPollAt = nil }
+        isAsleep = true
+        revision = nil
+        isLastGood = false
+        place = 0
+        watch = nil
+    }
+
+    mutating func wakeUp() {
+        isAsleep = false
+        // What it has confirmed before it slept is not in use any more.
+        lastSuccessAt = nil
+    }
 
     mutating func noteActivation(at now: Int64) {
         published += 1
@@ -52,16 +90,20 @@ public struct SourceFacts: Sendable {
             lastFailure = (failure, now)
             if consecutiveFailures == 0 { failingSince = now }
             consecutiveFailures += 1
+            nextPollAt = nil
             failuresByClass[failure.code, default: 0] += 1
             return
         case .published:
             noteActivation(at: now)
             trace = outcome.trace
+            traceGeneration = spec.isOnDemand ? nil : outcome.generation
         case .held: trace = outcome.trace
         case .unchanged: unchanged += 1
         case .notModified: notModified += 1
         }
-        if consecutiveFailures > 0 || isLastGood || (staleSince ?? now) < now { recoveredAt = now }
+        // A source that wakes up begins with its stored copy: that is no illness.
+        let wasLastGood = isLastGood && !spec.isOnDemand
+        if consecutiveFailures > 0 || wasLastGood || (staleSince ?? now) < now { recoveredAt = now }
         lastSuccessAt = now
         consecutiveFailures = 0
         failingSince = nil
@@ -103,7 +145,12 @@ final class SourceBoard: Sendable {
                         known.consecutiveFailures = 0
                         known.failingSince = nil
                         known.revision = inUse[spec.name]
-                        known.isLastGood = known.revision != nil && known.spec.url != spec.url
+                        known.place = 0
+                        known.watch = nil
+                        known.isLastGood = known.revision != nil && known.spec.location != spec.location
+                        if known.isAsleep { known.nextPollAt = nil }
+                        // One that is read goes on being asked.
+                        known.isAsleep = spec.isOnDemand && (known.isAsleep || !known.spec.isOnDemand)
                     }
                     known.spec = spec
                     return (spec.name, known)

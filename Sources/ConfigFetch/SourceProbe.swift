@@ -22,9 +22,12 @@ public enum SourceProbe {
 
     private struct Job {
         let spec: SourceSpec
+        let client: any SourceClient
+        let request: SourceRequest
         let transfer: CurlTransfer
         let trace: Trace
         let redirectsLeft: Int
+        let requestsLeft: Int
         /// When this request left, in seconds since 1970.
         let sentAt: Int64
     }
@@ -60,7 +63,10 @@ public enum SourceProbe {
             var waiting = specs[...]
             while true {
                 while jobs.count < SourceProbe.atOnce, let spec = waiting.popFirst() {
-                    send(spec, to: spec.url, redirectsLeft: spec.maxRedirects, on: multi)
+                    guard let client = spec.makeClient() else { continue }
+                    var trace = Trace()
+                    trace[.requested] = MonotonicTime.now.nanoseconds
+                    send(spec, client, client.ask(.none), trace, requestsLeft: 4, on: multi)
                 }
                 multi.perform()
                 while let (transfer, failure) = multi.nextDone() { finish(transfer, failure, on: multi) }
@@ -77,23 +83,33 @@ public enum SourceProbe {
             for spec in jobs.values.map(\.spec) + waiting { fail(spec, StageFailure(.fetch, "timeout", message)) }
         }
 
-        private mutating func send(_ spec: SourceSpec, to url: String, redirectsLeft: Int, on multi: CurlMulti) {
+        private mutating func send(
+            _ spec: SourceSpec,
+            _ client: any SourceClient,
+            _ wanted: SourceRequest,
+            to redirected: (url: String, left: Int)? = nil,
+            _ trace: Trace,
+            requestsLeft: Int,
+            on multi: CurlMulti
+        ) {
+            let url = redirected?.url ?? wanted.url
             let request = RequestBuilder.request(
                 for: spec,
+                wanted,
                 url: url,
-                isOwnOrigin: RequestBuilder.origin(of: url) == RequestBuilder.origin(of: spec.url),
-                validators: .none
+                isOwnOrigin: RequestBuilder.origin(of: url) == RequestBuilder.origin(of: wanted.url)
             )
             guard let transfer = CurlTransfer(request) else {
                 return fail(spec, StageFailure(.fetch, "memory", "libcurl cannot set this request up"))
             }
-            var trace = Trace()
-            trace[.requested] = MonotonicTime.now.nanoseconds
             jobs[ObjectIdentifier(transfer)] = Job(
                 spec: spec,
+                client: client,
+                request: wanted,
                 transfer: transfer,
                 trace: trace,
-                redirectsLeft: redirectsLeft,
+                redirectsLeft: redirected?.left ?? spec.maxRedirects,
+                requestsLeft: requestsLeft,
                 sentAt: SourceProbe.nowSeconds
             )
             multi.add(transfer)
@@ -102,29 +118,47 @@ public enum SourceProbe {
         private mutating func finish(_ transfer: CurlTransfer, _ failure: CurlTransfer.Failure?, on multi: CurlMulti) {
             guard let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)) else { return }
             let ahead = SourceProbe.clockAhead(transfer, sentAt: job.sentAt)
-            let reading = ResponseReader.read(
-                transfer,
-                failure: failure,
-                of: job.spec,
-                wasConditional: false,
-                trace: job.trace
-            )
-            switch reading {
-            case .result(let result): answers[job.spec.name] = Answer(result: result, clockAhead: ahead)
-            case .redirect(let url) where job.redirectsLeft > 0:
-                send(job.spec, to: url, redirectsLeft: job.redirectsLeft - 1, on: multi)
-            case .redirect:
-                let limit = job.spec.maxRedirects
-                fail(
+            if let failure {
+                let left = job.redirectsLeft
+                return fail(job.spec, ConfigFetch.Answer.stageFailure(failure, of: job.spec, redirectsLeft: left))
+            }
+            let answer = ConfigFetch.Answer(transfer, of: job.spec)
+            if let url = answer.redirect, case .get = job.request.method {
+                guard job.redirectsLeft > 0 else { return fail(job.spec, .tooManyRedirects(job.spec)) }
+                let next = (url, job.redirectsLeft - 1)
+                return send(
                     job.spec,
-                    StageFailure(
-                        .fetch,
-                        "redirect",
-                        "the origin redirects more than \(limit) times, which is the limit",
-                        hint: "point 'url' at the final address, or raise 'max_redirects' of source '\(job.spec.name)'"
-                    )
+                    job.client,
+                    job.request,
+                    to: next,
+                    job.trace,
+                    requestsLeft: job.requestsLeft,
+                    on: multi
                 )
             }
+            var trace = job.trace
+            let result: FetchResult
+            switch job.client.understand(answer, to: job.request) {
+            case .ask(let next):
+                guard job.requestsLeft > 1 else {
+                    return fail(job.spec, StageFailure(.fetch, "bad_response", "the source comes to no end"))
+                }
+                return send(job.spec, job.client, next, trace, requestsLeft: job.requestsLeft - 1, on: multi)
+            case .document(let body, let validators, let contentType):
+                trace[.received] = MonotonicTime.now.nanoseconds
+                result = .document(
+                    FetchedDocument(
+                        source: job.spec.name,
+                        body: body,
+                        validators: validators,
+                        contentType: contentType,
+                        trace: trace
+                    )
+                )
+            case .notModified: result = .notModified(trace)
+            case .failed(let failure, let retryAfter): result = .failed(failure, retryAfterNanoseconds: retryAfter)
+            }
+            answers[job.spec.name] = SourceProbe.Answer(result: result, clockAhead: ahead)
         }
 
         private mutating func fail(_ spec: SourceSpec, _ failure: StageFailure) {

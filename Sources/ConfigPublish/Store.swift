@@ -20,10 +20,17 @@ public final class Store: Sendable {
 
     private struct Pending {
         var documents: [SourceName: StoredDocument] = [:]
+        /// What is being written.
+        var inHand: [SourceName: StoredDocument] = [:]
         var layers: [SourceName]?
         var generation: UInt64?
+        /// One for each source: whoever asked before has gone.
+        var loads: [SourceName: Delivery] = [:]
         var isStopping = false
     }
+
+    /// Told once what is stored of a source, on the store's thread. Must not wait.
+    public typealias Delivery = @Sendable (Result<StoredDocument?, StoredDocumentFault>) -> Void
 
     /// Generations are reserved this many at a time: a crash skips at most that many, and none is used twice.
     private static let reservation: UInt64 = 1_024
@@ -36,7 +43,7 @@ public final class Store: Sendable {
     private let pending = Mutex("store.pending", Pending())
     private let state = Mutex("store.state", State())
     private let reservedThrough = Mutex("store.reservation", UInt64(0))
-    private let writtenLayers = Mutex("store.layers", [SourceName]())
+    private let writtenLayers = Mutex<[SourceName]?>("store.layers", nil)
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("store.thread", nil)
 
@@ -126,6 +133,8 @@ public final class Store: Sendable {
     ///
     /// - Returns: `nil` when there is none.
     public func load(_ source: SourceName) throws(StoredDocumentFault) -> StoredDocument? {
+        // What is not on disk yet is newer than what is.
+        if let newer = pending.withLock({ $0.documents[source] ?? $0.inHand[source] }) { return newer }
         let path = documentDirectory + "/" + source.text
         let bytes: [UInt8]
         do throws(FileError) {
@@ -158,7 +167,7 @@ public final class Store: Sendable {
         guard text.hasPrefix(Self.layersSignature), text.hasSuffix("\n" + Self.layersEnd) else { return nil }
         let lines = text.split(separator: "\n").dropFirst().dropLast()
         let names = lines.compactMap { SourceName(String($0)) }
-        return names.count == lines.count && !names.isEmpty ? names : nil
+        return names.count == lines.count ? names : nil
     }
 
     // MARK: While running
@@ -170,13 +179,21 @@ public final class Store: Sendable {
         return started != nil
     }
 
-    /// Hands over the documents that became part of `generation`, and the names of its layers. Never waits.
-    public func keep(_ documents: [StoredDocument], layers: [SourceName], generation: UInt64) {
+    /// Hands over the documents that became part of `generation`, and the names of its layers; `nil` while there is no
+    /// generation. Never waits.
+    public func keep(_ documents: [StoredDocument], layers: [SourceName]?, generation: UInt64) {
         pending.withLock { pending in
-            pending.layers = layers
+            pending.layers = layers ?? pending.layers
             for document in documents { pending.documents[document.source] = document }
             pending.generation = generation
         }
+        signal.raise()
+    }
+
+    /// Reads the stored copy of `source` on the store's thread, between two writes; or gives the one that waits to be
+    /// written. Never waits. Of two calls for one source that come together only the later is answered.
+    public func load(_ source: SourceName, deliver: @escaping Delivery) {
+        pending.withLock { $0.loads[source] = deliver }
         signal.raise()
     }
 
@@ -204,6 +221,7 @@ public final class Store: Sendable {
             let deadline = retry.map { MonotonicTime.now.advanced(byNanoseconds: $0) }
             _ = signal.wait(until: deadline)
             let batch = take()
+            answerLoads()
             if let generation = batch.generation {
                 do throws(FileError) {
                     try write(batch, generation: generation)
@@ -219,9 +237,18 @@ public final class Store: Sendable {
         }
     }
 
+    private func answerLoads() {
+        let loads = pending.withLock { pending in
+            defer { pending.loads = [:] }
+            return pending.loads
+        }
+        for (source, deliver) in loads { deliver(Result { () throws(StoredDocumentFault) in try load(source) }) }
+    }
+
     private func take() -> Pending {
         pending.withLock { pending in
             let taken = pending
+            pending.inHand = pending.documents
             pending.documents = [:]
             pending.layers = nil
             pending.generation = nil
@@ -233,6 +260,7 @@ public final class Store: Sendable {
         pending.withLock { pending in
             // What was handed over meanwhile is newer.
             pending.documents.merge(batch.documents) { newer, _ in newer }
+            pending.inHand = [:]
             pending.layers = pending.layers ?? batch.layers
             pending.generation = pending.generation ?? batch.generation
         }
@@ -246,14 +274,17 @@ public final class Store: Sendable {
             try reserve(through: max(generation, reserved) + Self.reservation)
         }
         for document in batch.documents.values {
+            // Readers wait for them.
+            answerLoads()
             try FileIO.replace(document.source.text, in: documentDirectory, with: StoredForm.encode(document))
         }
         // After the documents: the names of layers never promise what is not there.
-        if let layers = batch.layers, !layers.isEmpty, layers != writtenLayers.withLock({ $0 }) {
+        if let layers = batch.layers, layers != writtenLayers.withLock({ $0 }) {
             let text = Self.layersSignature + layers.map { "\($0)\n" }.joined() + Self.layersEnd
             try FileIO.replace("layers", in: directory, with: [Array(text.utf8)])
             writtenLayers.withLock { $0 = layers }
         }
+        pending.withLock { $0.inHand = [:] }
         noteDurable(generation)
     }
 

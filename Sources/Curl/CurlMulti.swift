@@ -11,6 +11,7 @@ public final class CurlMulti {
     private let handle: UnsafeMutableRawPointer
     private let waits: Waits
     private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
+    private let pieces = CurlPieces()
     public let waker: CurlWaker
 
     /// - Returns: `nil` when libcurl has no memory or no descriptors left.
@@ -46,6 +47,7 @@ public final class CurlMulti {
     /// Begins a transfer.
     public func add(_ transfer: CurlTransfer) {
         transfers[transfer.handle] = transfer
+        transfer.pieces = pieces
         curl_multi_add_handle(handle, transfer.handle)
     }
 
@@ -75,6 +77,22 @@ public final class CurlMulti {
         return nil
     }
 
+    /// The next piece that has come of a stream, or `nil`. To be asked before ``nextDone()``: what came last comes before
+    /// the end.
+    public func nextPiece() -> (transfer: CurlTransfer, piece: [UInt8])? {
+        while let transfer = pieces.waiting.popLast() {
+            if transfers[transfer.handle] != nil { return (transfer, transfer.takePiece()) }
+        }
+        return nil
+    }
+
+    /// Has `isReady` called on the loop's thread whenever `descriptor` has something to read.
+    ///
+    /// - Returns: `false` when the system has no room for one more.
+    public func watch(_ descriptor: Int32, _ isReady: @escaping () -> Void) -> Bool {
+        waits.watch(descriptor, isReady)
+    }
+
     /// Waits until a transfer can move on, and moves those on that can, as far as they go; or until
     /// ``CurlWaker/wake()`` is called or the time is over.
     public func wait(milliseconds: Int) {
@@ -96,6 +114,8 @@ private final class Waits {
     private let wakeUps: WakeUps
     /// As many sockets as one turn of the loop looks at; the next turn looks at the others.
     private var events = [epoll_event](repeating: epoll_event(), count: 256)
+    /// Descriptors that are not libcurl's.
+    private var others: [Int32: () -> Void] = [:]
 
     init?(_ wakeUps: WakeUps) {
         self.wakeUps = wakeUps
@@ -122,6 +142,12 @@ private final class Waits {
         if !control(EPOLL_CTL_MOD, socket, interest) { control(EPOLL_CTL_ADD, socket, interest) }
     }
 
+    func watch(_ descriptor: Int32, _ isReady: @escaping () -> Void) -> Bool {
+        guard control(EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue) else { return false }
+        others[descriptor] = isReady
+        return true
+    }
+
     func setTimer(_ milliseconds: Int) {
         due = milliseconds < 0 ? nil : MonotonicTime.now.nanoseconds + UInt64(milliseconds) * 1_000_000
     }
@@ -133,6 +159,10 @@ private final class Waits {
         return events[..<Int(count)].compactMap { event in
             guard event.data.fd != wakeUps.descriptor else {
                 wakeUps.take()
+                return nil
+            }
+            if let isReady = others[event.data.fd] {
+                isReady()
                 return nil
             }
             var state: Int32 = 0

@@ -12,16 +12,67 @@ public final class CurlTransfer {
         /// The whole transfer, from start to last byte.
         public var timeoutMilliseconds = 30_000
         public var connectTimeoutMilliseconds = 5_000
-        public var caFile: String?
-        public var certificateFile: String?
-        public var keyFile: String?
+        public var ca: PEM?
+        public var certificate: PEM?
+        public var key: PEM?
+        /// Public keys of which the server has to have one, each as `sha256//` and the digest in base64; none for any.
+        public var pins: [String] = []
+        /// The environment is never asked for one.
+        public var proxy: Proxy?
         public var allowsLinkLocal = false
         /// Bounds the body after decompression.
         public var maxBodyBytes = 16 << 20
         /// Asked before much memory is taken for the body; `nil` to take it as it comes.
         public var hasRoom: (@convention(c) (Int) -> Bool)?
+        /// Sent as the body of a POST; `nil` for a GET.
+        public var post: [UInt8]?
+        /// Signs the request as AWS wants it.
+        public var signature: Signature?
+        /// Whether bodies of other answers than those with status 200 are kept too.
+        public var keepsAllBodies = false
+        /// Whether the body is taken piece by piece while it comes (``CurlMulti/nextPiece()``): the limit is then one for
+        /// what has come and was not taken yet.
+        public var isStream = false
         /// Bounds all header lines together.
         public var maxHeaderBytes = 64 << 10
+
+        /// A file in PEM form, and what was read from it: connections are made with that, and are told apart by it, so
+        /// that none outlives the file's content. `nil` to have libcurl read it, and say why it cannot.
+        public struct PEM: Sendable {
+            public var path: String
+            public var bytes: [UInt8]?
+
+            public init(path: String, bytes: [UInt8]? = nil) {
+                self.path = path
+                self.bytes = bytes
+            }
+        }
+
+        public struct Proxy: Sendable {
+            /// `http://host:port` or `https://host:port`.
+            public var url: String
+            public var user: String?
+            public var password: String?
+
+            public init(url: String, user: String? = nil, password: String? = nil) {
+                self.url = url
+                self.user = user
+                self.password = password
+            }
+        }
+
+        public struct Signature: Sendable {
+            /// `aws:amz:REGION:SERVICE`.
+            public var scope: String
+            public var keyID: String
+            public var secret: String
+
+            public init(scope: String, keyID: String, secret: String) {
+                self.scope = scope
+                self.keyID = keyID
+                self.secret = secret
+            }
+        }
 
         public init(url: String, schemes: String) {
             self.url = url
@@ -67,6 +118,9 @@ public final class CurlTransfer {
     private let body = BodyBuffer()
     private let errorText: UnsafeMutablePointer<CChar>
     private var headerList: UnsafeMutablePointer<curl_slist>?
+    /// Where it says that a piece of its body has come, while it is under way.
+    var pieces: CurlPieces?
+    private var hasPiece = false
 
     /// - Returns: `nil` when libcurl has no memory or a request that it cannot speak.
     public init?(_ request: Request) {
@@ -86,10 +140,18 @@ public final class CurlTransfer {
         }
         sink.pointee.header_limit = request.maxHeaderBytes
         sink.pointee.allow_link_local = request.allowsLinkLocal
+        sink.pointee.keep_all_bodies = request.keepsAllBodies
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         ccurl_prepare(handle)
         ccurl_attach_sink(handle, sink)
+        if request.isStream {
+            // SAFETY: called by libcurl on the thread of this object's multi handle, which lets go of it before it ends.
+            sink.pointee.piece_context = Unmanaged.passUnretained(self).toOpaque()
+            sink.pointee.on_piece = { context in
+                context.map { Unmanaged<CurlTransfer>.fromOpaque($0).takeUnretainedValue().notePiece() }
+            }
+        }
         guard configure(request) else { return nil }
     }
 
@@ -112,14 +174,26 @@ public final class CurlTransfer {
             (CURLOPT_URL, request.url),
             (CURLOPT_PROTOCOLS_STR, request.schemes),
             (CURLOPT_UNIX_SOCKET_PATH, request.unixSocket),
-            (CURLOPT_CAINFO, request.caFile),
-            (CURLOPT_SSLCERT, request.certificateFile),
-            (CURLOPT_SSLKEY, request.keyFile),
+            (CURLOPT_PINNEDPUBLICKEY, request.pins.isEmpty ? nil : request.pins.joined(separator: ";")),
+            (CURLOPT_PROXY, request.proxy?.url),
+            (CURLOPT_PROXYUSERNAME, request.proxy?.user),
+            (CURLOPT_PROXYPASSWORD, request.proxy?.password),
             (CURLOPT_USERAGENT, "config-agent"),
         ]
         for (option, value) in strings {
             if let value, ccurl_set_string(handle, option, value) != CURLE_OK { return false }
         }
+        let files: [(file: CURLoption, blob: CURLoption, Request.PEM?)] = [
+            (CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB, request.ca),
+            (CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB, request.certificate),
+            (CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB, request.key),
+        ]
+        // Those of the system's directory would be believed besides.
+        if request.ca != nil, ccurl_set_string(handle, CURLOPT_CAPATH, nil) != CURLE_OK { return false }
+        for (file, blob, pem) in files {
+            if let pem, !configure(file, blob, pem) { return false }
+        }
+        guard configureBody(request), configureSignature(request) else { return false }
         // Over plain HTTP libcurl would wait for the first answer of an origin before it sends the second request.
         if request.url.lowercased().hasPrefix("https://"), ccurl_set_long(handle, CURLOPT_PIPEWAIT, 1) != CURLE_OK {
             return false
@@ -128,6 +202,28 @@ public final class CurlTransfer {
             && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
+    }
+
+    private func configure(_ file: CURLoption, _ blob: CURLoption, _ pem: Request.PEM) -> Bool {
+        guard let bytes = pem.bytes, !bytes.isEmpty else { return ccurl_set_string(handle, file, pem.path) == CURLE_OK }
+        return bytes.withUnsafeBytes { buffer in
+            // SAFETY: copied by libcurl before it returns.
+            buffer.baseAddress.map { ccurl_set_blob(handle, blob, $0, buffer.count) == CURLE_OK } ?? false
+        }
+    }
+
+    private func configureBody(_ request: Request) -> Bool {
+        guard let post = request.post else { return true }
+        // Copied by libcurl, which is told the length first: the body may hold any bytes.
+        return ccurl_set_off(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(post.count)) == CURLE_OK
+            && post.withUnsafeBytes { ccurl_set_pointer(handle, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) } == CURLE_OK
+    }
+
+    private func configureSignature(_ request: Request) -> Bool {
+        guard let signature = request.signature else { return true }
+        return ccurl_set_string(handle, CURLOPT_AWS_SIGV4, signature.scope) == CURLE_OK
+            && ccurl_set_string(handle, CURLOPT_USERNAME, signature.keyID) == CURLE_OK
+            && ccurl_set_string(handle, CURLOPT_PASSWORD, signature.secret) == CURLE_OK
     }
 
     // MARK: What came back. Valid once the transfer is done.
@@ -141,8 +237,12 @@ public final class CurlTransfer {
     }
 
     /// The moment that a header names, in seconds since 1970.
-    public func date(_ name: String) -> Int64? {
-        header(name).map { ccurl_date($0) }.flatMap { $0 < 0 ? nil : $0 }
+    public func date(_ name: String) -> Int64? { header(name).flatMap { Self.date($0) } }
+
+    /// The moment that an HTTP date names, in seconds since 1970.
+    public static func date(_ text: String) -> Int64? {
+        let seconds = ccurl_date(text)
+        return seconds < 0 ? nil : seconds
     }
 
     /// Where a redirect points to, made absolute.
@@ -184,6 +284,20 @@ public final class CurlTransfer {
         ccurl_sink_reset(sink)
         self.body.giveBack()
         return body
+    }
+
+    private func notePiece() {
+        if hasPiece { return }
+        hasPiece = true
+        pieces?.waiting.append(self)
+    }
+
+    /// What has come of the body since the last time, decompressed.
+    func takePiece() -> [UInt8] {
+        hasPiece = false
+        let piece = Array(UnsafeBufferPointer(start: sink.pointee.body, count: sink.pointee.body_length))
+        sink.pointee.body_length = 0
+        return piece
     }
 
     /// What `code`, libcurl's result for this transfer, means; `nil` for a success.
@@ -245,4 +359,9 @@ public final class CurlTransfer {
         default: .other
         }
     }
+}
+
+/// Streams of which a piece has come and was not taken yet.
+final class CurlPieces {
+    var waiting: [CurlTransfer] = []
 }

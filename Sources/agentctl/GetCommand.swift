@@ -15,17 +15,42 @@ struct GetCommand: AgentCommand {
     @Flag(help: "Print a string without its quotes.")
     var raw = false
 
-    @Argument(help: "The dotted key of a value or of an object; without it, the whole configuration.")
+    @Option(
+        help: ArgumentHelp(
+            "Read the document of this source, which is loaded on demand, and not the configuration.",
+            valueName: "name"
+        )
+    )
+    var source: String?
+
+    @Option(
+        help: ArgumentHelp("Wait at most so long for the document to be loaded (default: 10).", valueName: "seconds")
+    )
+    var wait: Int?
+
+    @Argument(help: "The dotted key of a value or of an object; without it, all of the configuration or document.")
     var key: String?
 
     func validate() throws {
         if raw, options.output == .json { throw ValidationError("--raw does not go with --output json.") }
+        if wait != nil, source == nil { throw ValidationError("--wait goes with --source only.") }
+        let range = Routes.documentWait.range
+        if let wait, !range.contains(wait) {
+            throw ValidationError("--wait takes \(range.lowerBound) to \(range.upperBound) seconds.")
+        }
+    }
+
+    private var path: String {
+        let root = source.map { "\(Routes.documents)/\(LocalClient.percentEncoded($0))" } ?? Routes.config
+        let below = key.map { $0.isEmpty ? "" : "/\(LocalClient.percentEncoded($0))" } ?? ""
+        return root + below + (wait.map { "?wait=\($0)" } ?? "")
     }
 
     func perform() throws -> ExitStatus {
         let key = key ?? ""
-        let path = key.isEmpty ? Routes.config : "\(Routes.config)/\(LocalClient.percentEncoded(key))"
-        let response = try AgentConnection(options).request(.config, path: path)
+        // A little longer than the agent waits, so that it says why.
+        let limit = source == nil ? 10_000 : ((wait ?? Routes.documentWait.usual) + 5) * 1_000
+        let response = try AgentConnection(options, defaultTimeoutMilliseconds: limit).request(.config, path: path)
         let value = ConfigValue(
             key: key,
             json: response.body,

@@ -14,8 +14,9 @@ struct ConfigurationDiff: Equatable {
     var fixed: [String] = []
 
     init(from old: AgentConfiguration, to new: AgentConfiguration) {
+        let known = Dictionary(uniqueKeysWithValues: old.sources.map { ($0.name, $0) })
         for source in new.sources {
-            guard let before = old.sources.first(where: { $0.name == source.name }) else {
+            guard let before = known[source.name] else {
                 added.append(source.name.text)
                 continue
             }
@@ -26,10 +27,13 @@ struct ConfigurationDiff: Equatable {
                 changed.append(ChangedSource(name: source.name.text, settings: settings))
             }
         }
-        removed = old.sources.map(\.name).filter { name in !new.sources.contains { $0.name == name } }.map(\.text)
+        let stay = Set(new.sources.map(\.name))
+        removed = old.sources.map(\.name).filter { !stay.contains($0) }.map(\.text)
         settings = Self.differing(Self.agentSettings, old, new)
-        let kept = new.sources.map(\.name).filter { name in old.sources.contains { $0.name == name } }
-        if kept != old.sources.map(\.name).filter({ kept.contains($0) }) { settings.append("layers") }
+        let layers = old.layers.map(\.name)
+        let kept = new.layers.map(\.name).filter { known[$0]?.idle == nil && known[$0] != nil }
+        let inBoth = Set(kept)
+        if kept != layers.filter({ inBoth.contains($0) }) { settings.append("layers") }
         fixed = Self.differing(Self.fixedSettings, old, new)
     }
 
@@ -42,11 +46,17 @@ struct ConfigurationDiff: Equatable {
     private static let sourceSettings: [Comparison<SourceConfiguration>] = [
         ("url", { $0.url == $1.url }), ("unix_socket", { $0.unixSocket == $1.unixSocket }),
         ("format", { $0.format == $1.format }), ("headers", { $0.headers == $1.headers }),
+        ("mirrors", { $0.mirrors == $1.mirrors }), ("prefer", { $0.prefer == $1.prefer }),
+        ("max_latency", { $0.maxLatency == $1.maxLatency }),
+        ("auth", { $0.auth == $1.auth }), ("region", { $0.region == $1.region }),
+        ("endpoint", { $0.endpoint == $1.endpoint }), ("watch", { $0.watch == $1.watch }),
         ("max_redirects", { $0.maxRedirects == $1.maxRedirects }),
         ("allow_link_local", { $0.allowLinkLocal == $1.allowLinkLocal }), ("timeout", { $0.timeout == $1.timeout }),
         ("connect_timeout", { $0.connectTimeout == $1.connectTimeout }), ("tls", { $0.tls == $1.tls }),
+        ("proxy", { $0.proxy == $1.proxy }),
         ("poll", { $0.poll == $1.poll }), ("retry", { $0.retry == $1.retry }), ("guard", { $0.limits == $1.limits }),
-        ("required", { $0.required == $1.required }),
+        ("required", { $0.required == $1.required }), ("load", { ($0.idle == nil) == ($1.idle == nil) }),
+        ("idle", { $0.idle == $1.idle || $0.idle == nil || $1.idle == nil }),
     ]
 
     private static let agentSettings: [Comparison<AgentConfiguration>] = [("locks", { $0.locks == $1.locks })]

@@ -59,6 +59,9 @@ enum Daemon {
             // A stored copy may be large, and its disk slow.
             try agent.start { service.extendStart(seconds: 60) }
             server.serveValues()
+            let secrets = SecretsWatch(reloader)
+            guard secrets.start() else { throw SecretsWatch.NoThread() }
+            defer { secrets.stop() }
             var main = MainLoop(agent: agent, server: server, reloader: reloader, journal: journal, service: service)
             main.run(loop)
             service.stopping()

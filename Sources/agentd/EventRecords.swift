@@ -2,6 +2,7 @@ internal import AgentAPI
 internal import AgentConfiguration
 internal import AgentTelemetry
 internal import ConfigAgent
+internal import ConfigFetch
 internal import ConfigPublish
 internal import ConfigSnapshot
 
@@ -10,6 +11,7 @@ enum EventRecords {
     static func record(_ event: AgentEvent) -> JournalRecord {
         switch event {
         case .published(let snapshot, let source, let trace): published(snapshot, source, trace)
+        case .documentLoaded(let revision, let keys, let trace): loaded(revision, keys, trace)
         case .sourceFailed(let source, let failure, let count, let generation):
             failed(source, failure, count, generation)
         case .sourceRecovered(let source, let failures):
@@ -53,6 +55,63 @@ enum EventRecords {
                 "the state directory can be written again",
                 [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
             )
+        case .fetch(let notice): record(notice)
+        }
+    }
+
+    private static func record(_ notice: FetchNotice) -> JournalRecord {
+        switch notice {
+        case .moved(let source, let from, let to, let reason):
+            JournalRecord(
+                .warning,
+                .sourceMoved,
+                "source \(source) is asked at \(to) from now on, not at \(from): \(reason)",
+                [
+                    ("AGENT_EVENT", "source_moved"), ("AGENT_SOURCE", source.text), ("AGENT_PLACE", to),
+                    ("AGENT_PLACE_BEFORE", from), ("AGENT_ERROR", reason),
+                ]
+            )
+        case .returned(let source, let from, let to):
+            JournalRecord(
+                .notice,
+                .sourceReturned,
+                "source \(source) is asked at \(to) again: it does well",
+                [
+                    ("AGENT_EVENT", "source_returned"), ("AGENT_SOURCE", source.text), ("AGENT_PLACE", to),
+                    ("AGENT_PLACE_BEFORE", from),
+                ]
+            )
+        case .disagreement(let source, let one, let other):
+            JournalRecord(
+                .error,
+                .placesDisagree,
+                "source \(source): \(one) and \(other) give different documents under the same ETag; one of them is wrong",
+                [
+                    ("AGENT_EVENT", "places_disagree"), ("AGENT_SOURCE", source.text), ("AGENT_PLACE", other),
+                    ("AGENT_PLACE_BEFORE", one),
+                ]
+            )
+        case .hostSuspect(let host, let failures, let last):
+            JournalRecord(
+                .warning,
+                .hostSuspect,
+                "\(host) has failed \(failures) times in a row and is asked only every few seconds: \(last)",
+                [("AGENT_EVENT", "host_suspect"), ("AGENT_HOST", host), ("AGENT_ERROR", last)]
+            )
+        case .hostRecovered(let host):
+            JournalRecord(
+                .notice,
+                .hostRecovered,
+                "\(host) answers again",
+                [("AGENT_EVENT", "host_recovered"), ("AGENT_HOST", host)]
+            )
+        case .asleep(let source):
+            JournalRecord(
+                .info,
+                nil,
+                "nobody has read source \(source) for its idle time: it is not asked until somebody does",
+                [("AGENT_EVENT", "source_asleep"), ("AGENT_SOURCE", source.text)]
+            )
         }
     }
 
@@ -70,7 +129,16 @@ enum EventRecords {
         )
     }
 
-    static func reloaded(_ diff: ConfigurationDiff, generation: UInt64) -> JournalRecord {
+    static func secretUnreadable(_ error: ConfigurationError) -> JournalRecord {
+        JournalRecord(
+            .warning,
+            nil,
+            "\(error); what was in it before stays in use",
+            [("AGENT_EVENT", "secret_unreadable"), ("AGENT_ERROR", error.what)]
+        )
+    }
+
+    static func reloaded(_ diff: ConfigurationDiff, onlySecrets: Bool, generation: UInt64) -> JournalRecord {
         var fields: [(name: String, value: String)] = [
             ("AGENT_EVENT", "reloaded"), ("AGENT_GENERATION", String(generation)),
             ("AGENT_CHANGES", diff.summary),
@@ -78,7 +146,8 @@ enum EventRecords {
         fields += diff.added.map { ("AGENT_SOURCE_ADDED", $0) }
         fields += diff.removed.map { ("AGENT_SOURCE_REMOVED", $0) }
         fields += diff.changed.map { ("AGENT_SOURCE_CHANGED", $0.name) }
-        return JournalRecord(.notice, .reloaded, "configuration reloaded: \(diff.summary)", fields)
+        let what = onlySecrets ? "secrets or certificates have changed" : "configuration reloaded"
+        return JournalRecord(.notice, .reloaded, "\(what): \(diff.summary)", fields)
     }
 
     private static func published(_ snapshot: Snapshot, _ source: SourceRevision?, _ trace: Trace?) -> JournalRecord {
@@ -96,16 +165,32 @@ enum EventRecords {
         } else {
             fields += snapshot.sources.map { ("AGENT_SOURCE", $0.source.text) }
         }
-        if let trace {
-            fields.append(("AGENT_TRACE", trace.text))
-            if let start = trace[.requested], let end = trace[.decoded] {
-                fields.append(("AGENT_LATENCY_US", String((end - start) / 1_000)))
-            }
-        }
+        if let trace { fields += way(trace) }
         return JournalRecord(
             .notice,
             .published,
             "published generation \(snapshot.generation) with \(snapshot.count) keys: \(cause)",
+            fields
+        )
+    }
+
+    /// How to find a document's way again, and how long it took.
+    private static func way(_ trace: Trace) -> [(name: String, value: String)] {
+        guard let start = trace[.requested], let end = trace[.decoded] else { return [("AGENT_TRACE", trace.text)] }
+        return [("AGENT_TRACE", trace.text), ("AGENT_LATENCY_US", String((end - start) / 1_000))]
+    }
+
+    private static func loaded(_ revision: SourceRevision, _ keys: Int, _ trace: Trace) -> JournalRecord {
+        var fields: [(name: String, value: String)] = [
+            ("AGENT_EVENT", "document_loaded"), ("AGENT_SOURCE", revision.source.text),
+            ("AGENT_REVISION", revision.label), ("AGENT_DIGEST", revision.digest.hex),
+            ("AGENT_KEYS", String(keys)),
+        ]
+        fields += way(trace)
+        return JournalRecord(
+            .notice,
+            .documentLoaded,
+            "loaded source \(revision.source) on demand: revision \(revision.label) with \(keys) keys",
             fields
         )
     }

@@ -44,8 +44,10 @@ enum OnceRun {
         let before = try agent.start()
         let failures = Mutex("once.failures", [String]())
         let isDone = WakeSignal()
-        let left = Mutex("once.left", agent.plan.sources.count)
-        for source in agent.plan.sources {
+        // What is loaded on demand nobody has asked for here.
+        let left = Mutex("once.left", agent.plan.layers.count)
+        if agent.plan.layers.isEmpty { isDone.raise() }
+        for source in agent.plan.layers {
             let name = source.fetch.name
             let done: @Sendable (String?) -> Void = { failure in
                 if let failure { failures.withLock { $0.append("source \(name): \(failure)") } }

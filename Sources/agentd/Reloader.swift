@@ -6,6 +6,7 @@ internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigPublish
 internal import ConfigSnapshot
+internal import Glibc
 internal import LockLadder
 
 internal import struct Synchronization.Atomic
@@ -32,6 +33,8 @@ final class Reloader: Sendable {
     private let hangingLoads = Atomic<Int>(0)
     /// Whoever asks while the files are being read gets the next reload: these may be older than the wish.
     private let flights: Flights
+    /// Whether one of the two kinds is being worked on: they take turns.
+    private let isPerforming = Atomic<Bool>(false)
     private let work = WorkBox()
 
     private final class WorkBox: Sendable {
@@ -66,8 +69,22 @@ final class Reloader: Sendable {
 
     /// Reloads, and tells once what came of it. Never waits.
     func reload(deliver: @escaping @Sendable (Outcome) -> Void) {
+        join(Self.configuration, deliver: deliver)
+    }
+
+    /// Takes over the secrets and certificates as they are now, for the configuration as it was read.
+    func rereadSecrets(deliver: @escaping @Sendable (Outcome) -> Void) { join(Self.secrets, deliver: deliver) }
+
+    /// The keys of flights.
+    private static let configuration = "configuration"
+    private static let secrets = "secrets"
+
+    /// The files that secrets and certificates come from.
+    var secretFiles: [String] { current.withLock { $0.secretFiles } }
+
+    private func join(_ key: String, deliver: @escaping @Sendable (Outcome) -> Void) {
         do throws(SingleFlight<String, Outcome>.Refusal) {
-            try flights.join("configuration", .requestedAfterNow, deliver: deliver)
+            try flights.join(key, .requestedAfterNow, deliver: deliver)
         } catch {
             deliver(refusal("too_many_callers", "too many wait for a reload already", hint: "try again later"))
         }
@@ -76,10 +93,8 @@ final class Reloader: Sendable {
     private func begin(_ flight: Flights.Flight) {
         let thread = NamedThread("agent-reload") {
             guard self.flights.depart(flight) else { return }
-            let isReady = self.isReady.load(ordering: .relaxed)
-            if isReady { self.service.reloading() }
-            let outcome = self.perform()
-            if isReady { self.service.ready() }
+            let outcome =
+                flight.key == Self.configuration ? self.performForSystemd() : self.performAlone(onlySecrets: true)
             self.flights.land(flight, with: outcome)
         }
         if thread == nil {
@@ -92,9 +107,30 @@ final class Reloader: Sendable {
         }
     }
 
-    private func perform() -> Outcome {
+    private func performForSystemd() -> Outcome {
+        let isReady = isReady.load(ordering: .relaxed)
+        if isReady { service.reloading() }
+        defer { if isReady { service.ready() } }
+        return performAlone(onlySecrets: false)
+    }
+
+    private func performAlone(onlySecrets: Bool) -> Outcome {
+        let deadline = MonotonicTime.now.advanced(byNanoseconds: Self.patience + Self.loadPatience)
+        // Acquiring and releasing: what the one before has taken over is what this one begins with.
+        while !isPerforming.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+            guard MonotonicTime.now < deadline else {
+                return refuse("busy", "another reload has not come to its end yet", hint: "try again later")
+            }
+            usleep(10_000)
+        }
+        defer { isPerforming.store(false, ordering: .releasing) }
+        return perform(onlySecrets: onlySecrets)
+    }
+
+    private func perform(onlySecrets: Bool) -> Outcome {
+        let old = current.withLock { $0 }
         let new: AgentConfiguration
-        switch load() {
+        switch load(onlySecrets ? old : nil) {
         case .success(let loaded)?: new = loaded
         case .failure(let errors)?: return refuse(errors)
         case nil:
@@ -104,7 +140,6 @@ final class Reloader: Sendable {
                 hint: "see whether the file systems they are on answer"
             )
         }
-        let old = current.withLock { $0 }
         let diff = ConfigurationDiff(from: old, to: new)
         guard diff.fixed.isEmpty else {
             let names = diff.fixed.joined(separator: ", ")
@@ -115,7 +150,10 @@ final class Reloader: Sendable {
             )
         }
         let deadline = MonotonicTime.now.advanced(byNanoseconds: Self.patience)
+        if onlySecrets, new == old { return .success(report(diff)) }
         guard agent.adopt(AgentPlan(new), until: deadline) else {
+            // It is in line, and what comes later comes on top of it.
+            current.withLock { $0 = new }
             return refuse(
                 "busy",
                 "the agent did not get round to the new configuration within 30 s; it may still take it over",
@@ -124,17 +162,19 @@ final class Reloader: Sendable {
         }
         journal.adopt(warnWait: new.locks.warnWait.nanoseconds, reportInterval: new.locks.report.nanoseconds)
         current.withLock { $0 = new }
-        journal.log(EventRecords.reloaded(diff, generation: agent.publisher.generation))
-        return .success(
-            ReloadReport(
-                generation: agent.publisher.generation,
-                added: diff.added,
-                removed: diff.removed,
-                changed: diff.changed,
-                unchanged: diff.unchanged,
-                settings: diff.settings,
-                awaited: agent.healthFacts(workers: []).awaited.map(\.text)
-            )
+        journal.log(EventRecords.reloaded(diff, onlySecrets: onlySecrets, generation: agent.publisher.generation))
+        return .success(report(diff))
+    }
+
+    private func report(_ diff: ConfigurationDiff) -> ReloadReport {
+        ReloadReport(
+            generation: agent.publisher.generation,
+            added: diff.added,
+            removed: diff.removed,
+            changed: diff.changed,
+            unchanged: diff.unchanged,
+            settings: diff.settings,
+            awaited: agent.healthFacts(workers: []).awaited.map(\.text)
         )
     }
 
@@ -142,16 +182,22 @@ final class Reloader: Sendable {
         let result = Mutex<Result<AgentConfiguration, ConfigurationErrors>?>("reload.result", nil)
     }
 
-    /// Reads the files on yet another thread, which is left alone when their mount hangs.
-    private func load() -> Result<AgentConfiguration, ConfigurationErrors>? {
+    /// Reads the files, or for `old` the secrets alone, on yet another thread, which is left alone when their mount hangs.
+    private func load(_ old: AgentConfiguration?) -> Result<AgentConfiguration, ConfigurationErrors>? {
         // Relaxed: a count.
         guard hangingLoads.load(ordering: .relaxed) < Self.mostHangingLoads else { return nil }
         hangingLoads.add(1, ordering: .relaxed)
         let loading = Loading()
         let thread = NamedThread("agent-config") { [self] in
             let result: Result<AgentConfiguration, ConfigurationErrors>
-            do throws(ConfigurationErrors) {
-                result = .success(try AgentConfiguration.load(path: path))
+            reading: do throws(ConfigurationErrors) {
+                guard let old else {
+                    result = .success(try AgentConfiguration.load(path: path))
+                    break reading
+                }
+                let (new, unreadable) = try old.rereadingSecrets()
+                for error in unreadable { journal.log(EventRecords.secretUnreadable(error)) }
+                result = .success(new)
             } catch {
                 result = .failure(error)
             }

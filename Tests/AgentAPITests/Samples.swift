@@ -29,7 +29,8 @@ enum Samples {
             requestedToReceivedMicroseconds: 1,
             receivedToVerifiedMicroseconds: 2,
             verifiedToDecodedMicroseconds: 3,
-            decodedToPublishedMicroseconds: 4
+            decodedToPublishedMicroseconds: 4,
+            publishedToWorkersMicroseconds: 5
         )
     )
 
@@ -116,7 +117,9 @@ enum Samples {
                     maxMicroseconds: 900,
                     histogram: [HistogramBucket(upToMicroseconds: 250, count: 99)]
                 )
-            ]
+            ],
+            watch: WatchStatus(open: false, since: time, changes: 7, failures: 2, lastError: error),
+            place: PlaceStatus(url: "https://mirror.example.com/app.json", index: 1, count: 3, moves: 5)
         )
     ])
 

@@ -2,6 +2,9 @@ import AgentConfiguration
 import ConfigSnapshot
 import Testing
 
+private let knownSchemes =
+    "http, https, file, etcd, consul, nacos, s3, appconfig, etcd+http, consul+http, nacos+http"
+
 @Suite("Configurations that are refused")
 struct BadConfigurationTests {
     static let root: [Bad] = [
@@ -137,6 +140,39 @@ struct BadConfigurationTests {
             "agent.yaml:4:12: sources.app.format: expected text, found nothing; give it a value, or remove the key"
         ),
         Bad(
+            withSource("prefer: latency"),
+            "agent.yaml:4:5: sources.app.prefer: has no effect without 'mirrors'; remove it, or add them"
+        ),
+        Bad(
+            withSource("prefer: best", "mirrors: [https://b.example/x]"),
+            "agent.yaml:4:13: sources.app.prefer: 'best' is nothing to prefer a place for; known are order and latency"
+        ),
+        Bad(
+            withSource("load: lazy"),
+            "agent.yaml:4:11: sources.app.load: 'lazy' is no way to load a source; known are always and on_demand"
+        ),
+        Bad(
+            withSource("idle: 5m"),
+            "agent.yaml:4:5: sources.app.idle: has no effect with a source that is always loaded; remove it, or write "
+                + "'load: on_demand'"
+        ),
+        Bad(
+            withSource("load: always", "idle: 5m"),
+            "agent.yaml:5:5: sources.app.idle: has no effect with a source that is always loaded; remove it, or write "
+                + "'load: on_demand'"
+        ),
+        Bad(
+            withSource("load: on_demand", "idle: 10ms", "required: true"),
+            "agent.yaml:5:11: sources.app.idle: 10ms is out of range; allowed are 1s to 30d",
+            "agent.yaml:6:5: sources.app.required: has no effect with 'load: on_demand'; remove it: nobody waits for "
+                + "what nobody has asked for"
+        ),
+        Bad(
+            withSource("load: on_demand") + "layers: [app]\n",
+            "agent.yaml:5:10: layers: 'app' is loaded on demand, and so is no layer; remove it here, or "
+                + "'load: on_demand' there"
+        ),
+        Bad(
             withSource("required: yes"),
             "agent.yaml:4:15: sources.app.required: expected true or false, found 'yes'; write one of these two, "
                 + "without quotes"
@@ -197,7 +233,41 @@ struct BadConfigurationTests {
         ),
         Bad(
             withSource("tls: {ca: /ca.pem}", url: "http://example.com/"),
-            "agent.yaml:4:5: sources.app.tls: has no effect with http; remove it: it is for https only"
+            "agent.yaml:4:5: sources.app.tls: has no effect with http; remove it: it is for https, etcd, consul, nacos, s3 "
+                + "and appconfig only"
+        ),
+        Bad(
+            withSource("tls: {pin: [sha256//abc, sha1//x]}"),
+            "agent.yaml:4:17: sources.app.tls.pin: 'sha256//abc' is not a public key's digest; write 'sha256//' and the "
+                + "SHA-256 of the public key in base64; agent.yaml(5) says how to get it",
+            "agent.yaml:4:30: sources.app.tls.pin: 'sha1//x' is not a public key's digest; write 'sha256//' and the "
+                + "SHA-256 of the public key in base64; agent.yaml(5) says how to get it"
+        ),
+        Bad(
+            withSource("proxy: {url: http://p, user: a, password: 12345678}"),
+            "agent.yaml:4:47: sources.app.proxy.password: expected text, found a number; put it in quotes"
+        ),
+        Bad(
+            withSource("tls: {ca: /ca.pem}", url: "etcd+http://h/k"),
+            "agent.yaml:4:5: sources.app.tls: has no effect with 'etcd+http://h/k', which is not HTTPS; remove it, or use "
+                + "HTTPS there"
+        ),
+        Bad(
+            withSource("proxy: {user: a}"),
+            "agent.yaml:4:5: sources.app.proxy: needs 'url'; as in 'url: http://proxy.example.com:3128'"
+        ),
+        Bad(
+            withSource("proxy: {url: http://p/x, user: a}"),
+            "agent.yaml:4:18: sources.app.proxy.url: 'http://p/x' is not a server's address; write it as in "
+                + "http://proxy.example.com:3128"
+        ),
+        Bad(
+            withSource("proxy: {url: http://p, password: a}"),
+            "agent.yaml:4:28: sources.app.proxy.password: 'password' without 'user'; it needs both"
+        ),
+        Bad(
+            withSource("unix_socket: /s", "proxy: http://p", url: "http://x/"),
+            "agent.yaml:5:5: sources.app.proxy: beside 'unix_socket'; a Unix socket is reached without one"
         ),
         Bad(
             withSource("unix_socket: /s"),
@@ -209,9 +279,45 @@ struct BadConfigurationTests {
         ),
         Bad(
             withSource("headers: {A: b}", "max_redirects: 1", url: "file:///etc/app.json"),
-            "agent.yaml:4:5: sources.app.headers: has no effect with file; remove it: it is for http and https only",
+            "agent.yaml:4:5: sources.app.headers: has no effect with file; remove it: it is for http, https, etcd, "
+                + "consul, nacos, s3 and appconfig only",
             "agent.yaml:5:5: sources.app.max_redirects: has no effect with file; remove it: it is for http and https "
                 + "only"
+        ),
+        Bad(
+            withSource("region: Here", "auth: {token: 1}", url: "s3://b/k"),
+            "agent.yaml:4:13: sources.app.region: 'Here' is not a region; write it as in eu-central-1",
+            "agent.yaml:5:12: sources.app.auth.token: unknown key; known here: access_key, secret_key, session_token"
+        ),
+        Bad(
+            withSource("auth: {access_key: a}", url: "appconfig://a/b/c"),
+            "agent.yaml:2:3: sources.app.region: is missing; name the region that requests are signed for, as in "
+                + "eu-central-1",
+            "agent.yaml:4:12: sources.app.auth.access_key: 'access_key' without 'secret_key'; it needs both"
+        ),
+        Bad(
+            withSource("auth: {user: a, password: b, token: c}"),
+            "agent.yaml:4:34: sources.app.auth.token: both a token and a user; give one of the two"
+        ),
+        Bad(
+            withSource("auth: {token: c}", "headers: {authorization: x}"),
+            "agent.yaml:4:5: sources.app.auth: beside a header 'Authorization', which says the same; give one of the two"
+        ),
+        Bad(
+            withSource("auth: {password: 12345, user: u}"),
+            "agent.yaml:4:22: sources.app.auth.password: expected text, found a number; put it in quotes"
+        ),
+        Bad(
+            withSource("watch: false", "endpoint: https://h/path"),
+            "agent.yaml:4:5: sources.app.watch: has no effect with https; remove it: it is for file, etcd, consul and "
+                + "nacos only",
+            "agent.yaml:5:5: sources.app.endpoint: has no effect with https; remove it: it is for s3 and appconfig only",
+            "agent.yaml:5:15: sources.app.endpoint: 'https://h/path' is not a server's address; write it as in "
+                + "https://s3.example.com"
+        ),
+        Bad(
+            withSource("poll: {min: 5s, wait: 1h}"),
+            "agent.yaml:4:5: sources.app.poll: needs both 'min' and 'max'; or write one length of time"
         ),
     ]
 
@@ -277,8 +383,20 @@ struct BadConfigurationTests {
         ("example.com", "this is not a URL; write it as in https://example.com/app.json"),
         ("://x", "this is not a URL; write it as in https://example.com/app.json"),
         ("http:/x", "this is not a URL; write it as in https://example.com/app.json"),
-        ("ftp://x/", "the scheme 'ftp' is unknown; known are http, https, file"),
-        ("s3://bucket/key", "the scheme 's3' is unknown; known are http, https, file"),
+        ("ftp://x/", "the scheme 'ftp' is unknown; known are \(knownSchemes)"),
+        ("s3+http://x/k", "the scheme 's3+http' is unknown; known are \(knownSchemes)"),
+        ("s3://bucket/", "a URL without an object's key; write it as in s3://bucket/path/app.json"),
+        (
+            "etcd://h:1/",
+            "a URL without a key; write etcd://host:2379/app.json for one key, or etcd://host:2379/app/ for all below"
+        ),
+        ("nacos://h:1/", "a URL without a data id; write it as in nacos://host:8848/group/data-id"),
+        (
+            "appconfig://a/b",
+            "a URL that does not name an application, an environment and a profile; write it as in "
+                + "appconfig://application/environment/profile"
+        ),
+        ("consul://:1/k", "a URL without a usable host name; write it as in https://example.com/app.json"),
         ("http://", "a URL without a usable host name; write it as in https://example.com/app.json"),
         ("http:///x", "a URL without a usable host name; write it as in https://example.com/app.json"),
         ("http://?x", "a URL without a usable host name; write it as in https://example.com/app.json"),
@@ -363,7 +481,7 @@ struct BadConfigurationTests {
                 "agent.yaml:4:5: sources.one.ulr: unknown key; did you mean 'url'?",
                 "agent.yaml:5:11: sources.one.poll: 'fast' is not a length of time; write it as in 45s, 10ms, 1.5s or "
                     + "1h30m; the units are d, h, m, s, ms, us and ns, longest first",
-                "agent.yaml:7:10: sources.two.url: the scheme 'gopher' is unknown; known are http, https, file",
+                "agent.yaml:7:10: sources.two.url: the scheme 'gopher' is unknown; known are \(knownSchemes)",
                 "agent.yaml:8:23: sources.two.guard.max_keys: 0 is out of range; allowed are 1 to 10000000",
                 "agent.yaml:9:3: sources.three: never read: not among the layers; add it to 'layers' or remove it",
                 "agent.yaml:10:15: layers: there is no source 'four'; known here: one, two, three",

@@ -1,4 +1,5 @@
 import AgentConfiguration
+import Glibc
 import Testing
 
 @Suite("Secrets by reference")
@@ -37,9 +38,43 @@ struct CredentialTests {
         let source = try parse(text, scratch.path).sources[0]
         #expect(source.headers.map(\.name) == ["Authorization", "X-Key"])
         #expect(source.headers.map(\.value) == ["Bearer s3cret", "k3y"])
-        #expect(source.tls.certificate == "/c.pem")
-        #expect(source.tls.key == scratch.path + "/client-key")
-        #expect(source.tls.ca == scratch.path + "/ca")
+        #expect(source.tls.certificate?.path == "/c.pem")
+        #expect(source.tls.key?.path == scratch.path + "/client-key")
+        #expect(source.tls.ca?.path == scratch.path + "/ca")
+    }
+
+    @Test func rereading() throws {
+        let scratch = try Scratch()
+        try scratch.write("token", "one\n")
+        try scratch.write("ca", "PEM one\n")
+        let text = withSource(
+            "auth: {token: {file: \(scratch.path)/token}}",
+            "tls: {ca: \(scratch.path)/ca, cert: /nowhere, key: {credential: client-key}}",
+            "proxy: {url: http://p:1, user: a, password: {credential: token}}"
+        )
+        let credentials = Credentials(directory: scratch.path)
+        let before = try parse(text, scratch.path)
+        let files = ["/ca", "/client-key", "/token"].map { scratch.path + $0 } + ["/nowhere"]
+        #expect(before.secretFiles == files.sorted())
+        #expect(before.sources[0].tls.ca?.bytes == Array("PEM one\n".utf8))
+        #expect(before.sources[0].tls.certificate?.bytes == nil)
+        #expect(before.sources[0].proxy?.password == "one")
+        #expect(try before.rereadingSecrets(credentials: credentials).0 == before)
+        try scratch.write("token", "two\n")
+        try scratch.write("ca", "PEM two\n")
+        let (after, none) = try before.rereadingSecrets(credentials: credentials)
+        #expect(none.isEmpty)
+        #expect(after.sources[0].auth.token == "two")
+        #expect(after.sources[0].proxy?.password == "two")
+        #expect(after.sources[0].tls.ca?.bytes == Array("PEM two\n".utf8))
+        // What cannot be read, or is empty, leaves what was there, and keeps nothing else from being taken up.
+        try scratch.write("token", "\n")
+        unlink(scratch.path + "/ca")
+        let (kept, unreadable) = try after.rereadingSecrets(credentials: credentials)
+        #expect(kept == after)
+        #expect(unreadable.map(\.file) == [scratch.path + "/ca", scratch.path + "/token"])
+        try scratch.write("token", "three\n")
+        #expect(try kept.rereadingSecrets(credentials: credentials).0.sources[0].auth.token == "three")
     }
 
     @Test func missing() throws {
@@ -73,8 +108,8 @@ struct CredentialTests {
         #expect(
             complaints(header("{credential: ../x}"), scratch.path).first?.contains("not a credential's name") == true
         )
-        #expect(complaints(header("{}"), scratch.path).first?.contains("needs either 'credential' or 'file'") == true)
-        #expect(complaints(header("{credential: a, file: /b}")).first?.contains("give one of the two") == true)
+        #expect(complaints(header("{}"), scratch.path).first?.contains("needs 'credential', 'file' or 'env'") == true)
+        #expect(complaints(header("{credential: a, file: /b}")).first?.contains("give one of the three") == true)
         #expect(complaints(header("{credental: a}")).contains { $0.contains("did you mean 'credential'?") })
     }
 

@@ -1,7 +1,8 @@
-import AgentConfiguration
 import ConfigSnapshot
 import Glibc
 import Testing
+
+@testable import AgentConfiguration
 
 /// A directory that is gone when the test is over.
 final class Scratch {
@@ -77,23 +78,30 @@ struct FileTests {
             let isProse = rest.hasPrefix(" ") && !rest.hasPrefix("  ")
             return isProse ? line : line[..<hash] + rest
         }
-        let all = text.joined(separator: "\n").replacing("layers: [app]", with: "layers: [app, remote, sidecar]")
+        let all = text.joined(separator: "\n").replacing(
+            "layers: [app]",
+            with: "layers: [app, remote, sidecar, flags, bucket]"
+        )
         var agent = try AgentConfiguration.parse(
             yaml: Array(all.replacing("X-Api-Key", with: "#").utf8),
             file: "agent.yaml",
             credentials: Credentials(directory: "/run/credentials/agent.service", mayBeMissing: true)
         )
-        #expect(agent.sources.map(\.name.text) == ["app", "remote", "sidecar"])
-        #expect(agent.sources[1].tls.key == "/run/credentials/agent.service/client-key")
+        #expect(agent.sources.map(\.name.text) == ["app", "remote", "sidecar", "flags", "bucket"])
+        #expect(agent.sources[1].tls.key?.path == "/run/credentials/agent.service/client-key")
         #expect(agent.sources[1].headers.map(\.name) == ["X-Site", "Authorization"])
         #expect(agent.limits.connections == 16_384)
         agent.limits.connections = nil
         agent.limits.connectionsPerPeer = nil
         #expect(agent.sources[1].connectTimeout == expected.sources[0].connectTimeout)
         #expect(agent.sources[2].unixSocket == "/run/sidecar/http.sock")
-        agent.sources.removeLast(2)
+        #expect(agent.sources[3].auth.user == "agent" && agent.sources[3].auth.password == "?")
+        #expect(agent.sources[4].region == "eu-central-1" && agent.sources[4].endpoint == "https://s3.example.com")
+        agent.sources.removeLast(4)
         agent.sources[0].format = nil
         agent.workers = expected.workers
+        #expect(agent.secretFiles.contains("/etc/agent/tls/ca.pem"))
+        agent.secretFiles = []
         #expect(agent == expected)
     }
 

@@ -35,6 +35,23 @@ struct GoodConfigurationTests {
         #expect(source.required)
     }
 
+    @Test("What is loaded on demand is no layer, and nothing is required of it")
+    func onDemand() throws {
+        let agent = try parse(
+            """
+            sources:
+              rare: {url: "https://example.com/rare.json", load: on_demand}
+              base: {url: "https://example.com/base.json", load: always}
+              seldom: {url: "https://example.com/seldom.json", load: on_demand, idle: 2h}
+            layers: [base]
+            """
+        )
+        #expect(agent.sources.map(\.name.text) == ["base", "rare", "seldom"])
+        #expect(agent.sources.map(\.idle) == [nil, .minutes(10), .hours(2)])
+        #expect(agent.sources.map(\.required) == [true, false, false])
+        #expect(agent.layers.map(\.name.text) == ["base"])
+    }
+
     @Test func everyKey() throws {
         let agent = try parse(
             """
@@ -90,11 +107,19 @@ struct GoodConfigurationTests {
                 HeaderField(name: "Authorization", value: "Bearer x"), HeaderField(name: "X-Number", value: "1"),
             ]
         )
+        #expect(app.proxy == nil)
         #expect(app.maxRedirects == 3)
         #expect(app.allowLinkLocal)
         #expect(app.timeout == .seconds(60))
         #expect(app.connectTimeout == .milliseconds(250))
-        #expect(app.tls == SourceConfiguration.TLS(ca: "/ca.pem", certificate: "/c.pem", key: "/k.pem"))
+        #expect(
+            app.tls
+                == SourceConfiguration.TLS(
+                    ca: .init(path: "/ca.pem"),
+                    certificate: .init(path: "/c.pem"),
+                    key: .init(path: "/k.pem")
+                )
+        )
         // A tenth below one second would be less than a poll may be.
         #expect(app.poll == SourceConfiguration.Poll(min: .seconds(1), max: .milliseconds(1100)))
         #expect(app.retry.base == .seconds(2))

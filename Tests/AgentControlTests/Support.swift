@@ -24,9 +24,11 @@ func source(
 ) -> AgentPlan.Source {
     let hour = 3_600 * second
     var spec = SourceSpec(name: sourceName(name), kind: kind, url: url, poll: (100 * hour)...(200 * hour))
+    // Else a file would be read again as soon as it is written.
+    spec.isWatched = kind != .file
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
-    spec.timeoutMilliseconds = 20_000
+    spec.timeoutMilliseconds = 60_000
     return AgentPlan.Source(fetch: spec, isRequired: required)
 }
 

@@ -1,5 +1,6 @@
 import AgentConfiguration
 import ConfigAgent
+import ConfigFetch
 import ConfigPublish
 import ConfigSnapshot
 import Foundation
@@ -76,6 +77,10 @@ struct CatalogTests {
             .published(snapshot, source: revision, trace: trace),
             .sourceFailed(revision.source, failure, inARow: 2, generation: 3),
             .sourceRecovered(revision.source, afterFailures: 2), .lastGoodUsed(revision),
+            .fetch(.moved(revision.source, from: "https://a/", to: "https://b/", because: "slow")),
+            .fetch(.returned(revision.source, from: "https://b/", to: "https://a/")),
+            .fetch(.disagreement(revision.source, "https://a/", "https://b/")),
+            .fetch(.hostSuspect("https://a", failures: 5, last: "down")), .fetch(.hostRecovered("https://a")),
         ]
         let contention = ContentionRecord(
             lock: "a",
@@ -113,7 +118,7 @@ struct CatalogTests {
                     ConfigurationError(file: "f", line: 1, column: 1, key: "k", what: "w", advice: nil),
                     event: "reload_refused"
                 ),
-                EventRecords.reloaded(ConfigurationDiff(from: .init(), to: .init()), generation: 3),
+                EventRecords.reloaded(ConfigurationDiff(from: .init(), to: .init()), onlySecrets: false, generation: 3),
             ] + reports
     }
 
@@ -121,7 +126,7 @@ struct CatalogTests {
     func fields() throws {
         let entries = try entries()
         let records = try records()
-        #expect(records.count == 9)
+        #expect(records.count == 14)
         for record in records {
             let id = try #require(record.id)
             let entry = try #require(entries.first { $0.id == id.rawValue })

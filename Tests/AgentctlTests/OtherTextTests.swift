@@ -50,6 +50,53 @@ import Testing
         )
     }
 
+    @Test("The way of a change, and what is said where there is none")
+    func journey() throws {
+        var status = Fixtures.source(.fresh)
+        status.trace = StageTimes(
+            id: "0123456789abcdef",
+            requestedToReceivedMicroseconds: 5_000,
+            receivedToVerifiedMicroseconds: 40,
+            verifiedToDecodedMicroseconds: 300,
+            decodedToPublishedMicroseconds: 12,
+            publishedToWorkersMicroseconds: 80
+        )
+        func detail(_ name: String, _ status: SourceStatus) -> SourceDetail {
+            SourceDetail(
+                name: name,
+                kind: "etcd",
+                poll: PollInterval(minSeconds: 1, maxSeconds: 2),
+                status: status,
+                requests: 1,
+                notModified: 0,
+                published: 1,
+                unchanged: 0,
+                failuresByClass: [:]
+            )
+        }
+        var silent = status
+        silent.trace = nil
+        let sources = [detail("app", status), detail("silent", silent)]
+        #expect(
+            try JourneyText.render("app", sources, style: style) == """
+                app: the way of its last change
+                  received   +5.0ms  from the request to the last byte
+                  verified    +40us  its bytes are those that were meant
+                  decoded    +300us  its content is understood
+                  published   +12us  readers see it
+                  taken up    +80us  by the last of the workers
+                  in all      5.4ms
+                  journalctl -u agent AGENT_TRACE=0123456789abcdef
+
+                """
+        )
+        let nothing = try JourneyText.render("silent", sources, style: style)
+        #expect(nothing == "silent: nothing has come from it since the agent has started\n")
+        let problem = #expect(throws: Problem.self) { try JourneyText.render("ap", sources, style: style) }
+        #expect(problem?.message == "there is no source 'ap'")
+        #expect(problem?.remedy == "the sources are app, silent")
+    }
+
     @Test func refresh() {
         var report = RefreshReport(
             generation: 43,

@@ -42,7 +42,7 @@ struct ConfigurationDiffTests {
         #expect(changed.changed == [ChangedSource(name: "two", settings: ["url", "headers", "poll"])])
         #expect(changed.summary == "added three; removed one; changed two (url, headers, poll)")
         // Values may be secrets: none is told.
-        let record = EventRecords.reloaded(changed, generation: 3)
+        let record = EventRecords.reloaded(changed, onlySecrets: false, generation: 3)
         #expect(!"\(record)".contains("secret"))
         #expect(record.fields.contains { $0 == ("AGENT_SOURCE_REMOVED", "one") })
     }

@@ -1,3 +1,4 @@
+import AgentTestSupport
 import ConfigFetch
 import ConfigSnapshot
 import Testing
@@ -43,6 +44,7 @@ struct HealthTests {
                 startedAt: 10,
                 firstSnapshotAt: firstSnapshotAt,
                 sources: sources,
+                sourcesRecoveredAt: sources.compactMap(\.recoveredAt).max(),
                 store: store,
                 workers: workers
             ),

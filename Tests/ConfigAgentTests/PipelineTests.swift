@@ -1,3 +1,4 @@
+import AgentTestSupport
 import ConfigFetch
 import ConfigSnapshot
 import LockLadder

@@ -74,11 +74,22 @@ struct RequestTests {
     private func https(_ change: (inout SourceSpec) -> Void = { _ in }) -> SourceSpec {
         spec("a", .https, "https://a.example/x") { spec in
             spec.headers = [.init("Authorization", "Bearer secret"), .init("X-Team", "blue")]
-            spec.certificateFile = "/cert"
-            spec.keyFile = "/key"
-            spec.caFile = "/ca"
+            spec.certificate = .init(path: "/cert")
+            spec.key = .init(path: "/key")
+            spec.ca = .init(path: "/ca", bytes: [1])
+            spec.pins = ["sha256//x"]
             change(&spec)
         }
+    }
+
+    /// As it leaves for `url`, which may be where the source redirected to.
+    private func built(
+        _ spec: SourceSpec,
+        url: String,
+        isOwnOrigin: Bool,
+        _ validators: Validators
+    ) -> CurlTransfer.Request {
+        RequestBuilder.request(for: spec, HTTPSource(spec).ask(validators), url: url, isOwnOrigin: isOwnOrigin)
     }
 
     private func values(_ name: String, in request: CurlTransfer.Request) -> [String] {
@@ -86,40 +97,33 @@ struct RequestTests {
     }
 
     @Test func ownOrigin() {
-        let request = RequestBuilder.request(
-            for: https(),
-            url: "https://a.example/y",
-            isOwnOrigin: true,
-            validators: .none
-        )
+        let request = built(https(), url: "https://a.example/y", isOwnOrigin: true, .none)
         #expect(request.url == "https://a.example/y")
         #expect(values("authorization", in: request) == ["Bearer secret"])
         #expect(values("x-team", in: request) == ["blue"])
-        #expect(request.certificateFile == "/cert")
-        #expect(request.keyFile == "/key")
-        #expect(request.caFile == "/ca")
+        #expect(request.certificate?.path == "/cert")
+        #expect(request.key?.path == "/key")
+        #expect(request.ca?.path == "/ca")
+        #expect(request.ca?.bytes == [1])
+        #expect(request.pins == ["sha256//x"])
         #expect(values("accept-encoding", in: request) == ["gzip"])
         #expect(values("if-none-match", in: request).isEmpty)
         #expect(values("if-modified-since", in: request).isEmpty)
     }
 
     @Test func otherOrigin() {
-        let request = RequestBuilder.request(
-            for: https(),
-            url: "https://b.example/y",
-            isOwnOrigin: false,
-            validators: Validators(etag: "\"1\"")
-        )
+        let request = built(https(), url: "https://b.example/y", isOwnOrigin: false, Validators(etag: "\"1\""))
         #expect(values("authorization", in: request).isEmpty)
         #expect(values("x-team", in: request).isEmpty)
-        #expect(request.certificateFile == nil)
-        #expect(request.keyFile == nil)
+        #expect(request.certificate == nil)
+        #expect(request.key == nil)
+        #expect(request.pins.isEmpty)
         #expect(values("if-none-match", in: request) == ["\"1\""])
     }
 
     @Test func validators() {
         func request(_ validators: Validators) -> CurlTransfer.Request {
-            RequestBuilder.request(for: https(), url: "https://a.example/x", isOwnOrigin: true, validators: validators)
+            built(https(), url: "https://a.example/x", isOwnOrigin: true, validators)
         }
         let both = request(Validators(etag: "W/\"a b\"", lastModified: "Sun, 22 Nov 2026 00:00:00 GMT"))
         #expect(values("If-None-Match", in: both) == ["W/\"a b\""])
@@ -134,24 +138,46 @@ struct RequestTests {
         let changed = https {
             $0.headers = [.init("ACCEPT", "application/x-own"), .init("accept-encoding", "identity")]
         }
-        let request = RequestBuilder.request(
-            for: changed,
-            url: changed.url,
-            isOwnOrigin: true,
-            validators: Validators(etag: "\"1\"")
-        )
+        let request = built(changed, url: changed.url, isOwnOrigin: true, Validators(etag: "\"1\""))
         #expect(values("Accept", in: request) == ["application/x-own"])
         #expect(values("Accept-Encoding", in: request) == ["identity"])
         #expect(values("If-None-Match", in: request) == ["\"1\""])
     }
 
     @Test(arguments: [
-        (SourceSpec.Kind.https, "https"), (.http, "http,https"), (.unix, "http,https"),
+        (SourceSpec.Kind.https, "https://y/z", "https"), (.http, "http://y/z", "http,https"),
+        (.unix, "http://y/z", "http,https"), (.etcd, "etcd://y/z", "https"), (.etcd, "etcd+http://y/z", "http,https"),
     ])
-    func schemes(kind: SourceSpec.Kind, schemes: String) {
-        let one = spec("a", kind, "x://y/z")
-        let request = RequestBuilder.request(for: one, url: one.url, isOwnOrigin: true, validators: .none)
+    func schemes(kind: SourceSpec.Kind, url: String, schemes: String) throws {
+        let one = spec("a", kind, url)
+        let wanted = try #require(one.makeClient()).ask(.none)
+        let request = RequestBuilder.request(for: one, wanted, url: wanted.url, isOwnOrigin: true)
         #expect(request.schemes == schemes)
+    }
+
+    @Test("Who the agent is, in whatever form, is for the source's own origin alone")
+    func authElsewhere() throws {
+        let sources = [
+            spec("a", .https, "https://a.example/x") { $0.auth.token = "planted" },
+            spec("a", .https, "https://a.example/x") {
+                $0.auth.user = "planted"
+                $0.auth.password = "planted"
+            },
+            spec("a", .consul, "consul://a.example/x") { $0.auth.token = "planted" },
+            spec("a", .nacos, "nacos://a.example/x") { $0.auth.token = "planted" },
+            spec("a", .s3, "s3://a/x") {
+                $0.auth.awsKeys = .init(id: "planted", secret: "planted", sessionToken: "planted")
+            },
+        ]
+        for source in sources {
+            let wanted = try #require(source.makeClient()).ask(.none)
+            let own = RequestBuilder.request(for: source, wanted, url: wanted.url, isOwnOrigin: true)
+            #expect(own.headers.contains { $0.value.contains("planted") || $0.value.hasPrefix("Basic ") })
+            let other = RequestBuilder.request(for: source, wanted, url: "https://b.example/", isOwnOrigin: false)
+            #expect(!other.headers.contains { $0.value.contains("planted") || $0.value.hasPrefix("Basic ") })
+            #expect(other.signature == nil)
+            #expect(!own.url.contains("planted"))
+        }
     }
 
     @Test func limits() {
@@ -162,7 +188,7 @@ struct RequestTests {
             spec.maxBytes = 13
             spec.allowsLinkLocal = true
         }
-        let request = RequestBuilder.request(for: one, url: one.url, isOwnOrigin: true, validators: .none)
+        let request = built(one, url: one.url, isOwnOrigin: true, .none)
         #expect(request.unixSocket == "/run/x.sock")
         #expect(request.timeoutMilliseconds == 11)
         #expect(request.connectTimeoutMilliseconds == 12)

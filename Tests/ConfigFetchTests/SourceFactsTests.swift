@@ -23,17 +23,23 @@ import Testing
         return facts
     }
 
-    @Test("Health is judged from all that are not well, and from those that became well again")
+    @Test("Health is judged from all that are not well, and of those alone; not of those that sleep")
     func whatMatters() {
         #expect(!well.matters(at: 101 * second))
         #expect(well.matters(at: 100 * second + well.staleAfterNanoseconds + 1))
         let changes: [(inout SourceFacts) -> Void] = [
-            { $0.consecutiveFailures = 1 }, { $0.isLastGood = true }, { $0.revision = nil }, { $0.recoveredAt = 1 },
+            { $0.consecutiveFailures = 1 }, { $0.isLastGood = true }, { $0.revision = nil },
         ]
         for change in changes {
             var facts = well
             change(&facts)
             #expect(facts.matters(at: 101 * second))
+            facts.isAsleep = true
+            #expect(!facts.matters(at: 101 * second))
         }
+        // Whoever has recovered would matter for ever: after a restart from stored copies that is every source.
+        var recovered = well
+        recovered.recoveredAt = 1
+        #expect(!recovered.matters(at: 101 * second))
     }
 }

@@ -40,7 +40,7 @@ func spec(
     var spec = SourceSpec(name: sourceName(name), kind: kind, url: url, poll: (100 * hour)...(200 * hour))
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
-    spec.timeoutMilliseconds = 10_000
+    spec.timeoutMilliseconds = 60_000
     change(&spec)
     return spec
 }
@@ -139,6 +139,13 @@ final class Harness: Sendable {
     @discardableResult
     func refresh(_ name: String) throws -> FlightOutcome {
         let pending = try ask(name, .shared)
+        return try waitFor("the outcome of \(name)") { pending.outcome }
+    }
+
+    /// Asks as an operator does who wants to know, and waits for the outcome.
+    @discardableResult
+    func command(_ name: String) throws -> FlightOutcome {
+        let pending = try ask(name)
         return try waitFor("the outcome of \(name)") { pending.outcome }
     }
 

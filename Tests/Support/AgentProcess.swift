@@ -151,7 +151,10 @@ public final class AgentProcess: @unchecked Sendable {
     }
 
     /// Runs agentctl against it.
-    public func control(_ arguments: String...) throws -> ProgramOutput {
+    public func control(_ arguments: String...) throws -> ProgramOutput { try control(arguments) }
+
+    /// The same, with the arguments as a list.
+    public func control(_ arguments: [String]) throws -> ProgramOutput {
         try Program.run([Self.path(of: "agentctl"), "--runtime-dir", runtimeDirectory] + arguments)
     }
 

@@ -30,13 +30,14 @@ public enum HTTPClient {
         _ path: String,
         to endpoint: Endpoint,
         headers: [String: String] = [:],
+        body: [UInt8] = [],
         timeout: Duration = .seconds(10)
     ) throws -> HTTPResponse {
         let socket = try StreamSocket.connect(to: endpoint, timeout: timeout)
         var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         for (name, value) in headers { head += "\(name): \(value)\r\n" }
-        if method == "POST" { head += "Content-Length: 0\r\n" }
-        try socket.write(Array((head + "\r\n").utf8))
+        if method == "POST" { head += "Content-Length: \(body.count)\r\n" }
+        try socket.write(Array((head + "\r\n").utf8) + body)
         var received: [UInt8] = []
         while true {
             let part = try socket.read()

@@ -8,6 +8,33 @@ public struct OriginRequest: Sendable {
     public var headers: [String: String]
     /// Its number at this origin, from 1.
     public var number: Int
+    public var body: [UInt8]
+
+    public init(method: String, path: String, headers: [String: String], number: Int, body: [UInt8] = []) {
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.number = number
+        self.body = body
+    }
+
+    /// The path without the query.
+    public var route: String { String(path.prefix { $0 != "?" }) }
+
+    /// The query's names and values, or those of a form that was sent; percent-decoded.
+    public var parameters: [String: String] {
+        let query = path.split(separator: "?", maxSplits: 1).dropFirst().first.map(String.init) ?? ""
+        let isForm = headers["content-type"] == "application/x-www-form-urlencoded"
+        let pairs = [query, isForm ? String(decoding: body, as: UTF8.self) : ""].joined(separator: "&").split(
+            separator: "&"
+        )
+        var parameters: [String: String] = [:]
+        for pair in pairs {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            parameters[parts[0]] = parts.count > 1 ? parts[1].removingPercentEncoding : ""
+        }
+        return parameters
+    }
 }
 
 /// What an origin answers: bytes as they are, good HTTP or not, after which the connection is closed.
@@ -16,6 +43,10 @@ public enum OriginReply: Sendable {
     case bytes([UInt8])
     /// A head, then the same bytes again and again until the other side has had enough.
     case endless(head: [UInt8], chunk: [UInt8])
+    /// These bytes, and then silence until the other side goes.
+    case hold([UInt8])
+    /// What this says once it is called, which may take its time: for long polls.
+    indirect case later(@Sendable () -> OriginReply)
 
     /// Good HTTP with a Content-Length.
     public static func http(_ status: Int, headers: [String: String] = [:], body: [UInt8] = []) -> OriginReply {
@@ -120,8 +151,13 @@ public final class HeldOrigin: @unchecked Sendable {
 
     private func serve(_ connection: StreamSocket) {
         connection.setTimeout(.seconds(60))
-        guard let reply = try? receive(connection) else { return }
+        guard var reply = try? receive(connection) else { return }
+        while case .later(let wait) = reply { reply = wait() }
         switch reply {
+        case .later: break
+        case .hold(let bytes):
+            try? connection.write(bytes)
+            while let part = try? connection.read(), !part.isEmpty {}
         case .bytes(let bytes):
             try? connection.write(bytes)
         case .endless(let head, let chunk):
@@ -150,12 +186,20 @@ public final class HeldOrigin: @unchecked Sendable {
             let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
             headers[line[..<colon].lowercased()] = value
         }
+        var body = headEnd(bytes).map { Array(bytes[($0 + 4)...]) } ?? []
+        while body.count < headers["content-length"].flatMap({ Int($0) }) ?? 0 {
+            let part = try connection.read()
+            if part.isEmpty { return nil }
+            body += part
+        }
+        let whole = body
         return condition.withLock {
             let request = OriginRequest(
                 method: words.first ?? "",
                 path: words.count > 1 ? words[1] : "",
                 headers: headers,
-                number: received.count + 1
+                number: received.count + 1,
+                body: whole
             )
             received.append(request)
             let reply = respond(request)

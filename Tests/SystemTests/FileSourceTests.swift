@@ -28,10 +28,11 @@ struct FileSourceTests {
         let stuck = try files.write("stuck.json", #"{"stuck": 1}"#)
         let fine = try files.write("fine.json", #"{"fine": 1}"#)
         func settings(_ path: String) -> AgentSettings {
-            let more = ["timeout: 500ms", "retry: {base: 1h, max: 1h}"]
+            // Else it would be read as soon as it is written.
+            let more = ["timeout: 500ms", "retry: {base: 1h, max: 1h}", "watch: false"]
             return AgentSettings(
                 sources: [
-                    "fine": SourceSettings(url: "file://\(fine)", poll: "1h"),
+                    "fine": SourceSettings(url: "file://\(fine)", poll: "1h", more: ["watch: false"]),
                     "stuck": SourceSettings(url: "file://\(path)", poll: "1h", more: more),
                 ]
             )

@@ -17,7 +17,7 @@ struct SystemdTests {
         )
         #expect(security.code == 0, "\(security)")
         let catalog = try host.container.check("journalctl --list-catalog | grep -c config-agent:")
-        #expect(catalog == "13")
+        #expect(catalog == "19")
     }
 
     @Test("start, status, a change, stop: and a stopped agent stays stopped")

@@ -5,39 +5,6 @@ import Testing
 /// The ways to a source, each with a real server or a real file at its end.
 @Suite("Transports", .enabled(if: mayUseNginx))
 struct TransportTests {
-    /// A certificate authority and a certificate for 127.0.0.1, made by openssl.
-    private struct Certificates {
-        let directory: TemporaryDirectory
-
-        init() throws {
-            directory = try TemporaryDirectory(prefix: "tls")
-            try directory.write("names", "subjectAltName=IP:127.0.0.1\n")
-            let make = """
-                set -e; cd \(directory.path)
-                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-                  -subj /CN=authority -keyout ca.key -out ca.pem
-                openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-                  -subj /CN=origin -keyout server.key -out server.csr
-                openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-                  -extfile names -out server.pem
-                """
-            try Program.check(["sh", "-c", make])
-        }
-
-        func server(port: UInt16, root: String, protocols: String = "TLSv1.2 TLSv1.3") -> String {
-            """
-            server {
-                listen 127.0.0.1:\(port) ssl;
-                root \(root);
-                access_log off;
-                ssl_protocols \(protocols);
-                ssl_certificate \(directory.path("server.pem"));
-                ssl_certificate_key \(directory.path("server.key"));
-            }
-            """
-        }
-    }
-
     @Test("A certificate is believed only when its authority is trusted")
     func tls() throws {
         let certificates = try Certificates()
@@ -47,7 +14,7 @@ struct TransportTests {
         let nginx = try Nginx(extraServers: certificates.server(port: port, root: root.path))
         defer { nginx.stop() }
         let url = "https://127.0.0.1:\(port)/app.json"
-        let trusting = SourceSettings(url: url, more: ["tls: {ca: \(certificates.directory.path("ca.pem"))}"])
+        let trusting = SourceSettings(url: url, more: ["tls: {ca: \(certificates.authority)}"])
         let agent = try AgentProcess.ready(AgentSettings(sources: ["app": trusting]))
         #expect(try agent.control("get", "greeting").standardOutput == "\"over TLS\"\n")
 

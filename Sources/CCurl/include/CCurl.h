@@ -22,6 +22,11 @@ static inline CURLcode ccurl_set_string(CURL *_Nonnull h, CURLoption o, const ch
 static inline CURLcode ccurl_set_pointer(CURL *_Nonnull h, CURLoption o, const void *_Nullable v) {
     return curl_easy_setopt(h, o, v);
 }
+/// Copies `length` bytes at `data` as the value of `o`.
+static inline CURLcode ccurl_set_blob(CURL *_Nonnull h, CURLoption o, const void *_Nonnull data, size_t length) {
+    struct curl_blob blob = {(void *)data, length, CURL_BLOB_COPY};
+    return curl_easy_setopt(h, o, &blob);
+}
 static inline CURLcode ccurl_set_list(CURL *_Nonnull h, CURLoption o, struct curl_slist *_Nullable v) {
     return curl_easy_setopt(h, o, v);
 }
@@ -85,6 +90,9 @@ typedef struct ccurl_sink {
     /// memory is then the owner's of this function. Without it: malloc's.
     uint8_t *_Nullable (*_Nullable resize)(void *_Nullable context, size_t *_Nonnull capacity);
     void *_Nullable resize_context;
+    /// Told after each piece of the body, for whoever takes it while it comes. NULL for nobody.
+    void (*_Nullable on_piece)(void *_Nullable context);
+    void *_Nullable piece_context;
     size_t header_length;
     /// Bounds all header lines of all responses of the transfer together.
     size_t header_limit;

@@ -6,6 +6,8 @@ struct Admission<Item> {
     private struct Host {
         var waiting = Line<Item>()
         var underWay = 0
+        /// Other than ``Admission/mostToOneHost``.
+        var room: Int?
         /// Whether it stands in line for its turn.
         var isInLine = false
     }
@@ -25,6 +27,14 @@ struct Admission<Item> {
 
     /// Whether somebody may set out.
     var isReady: Bool { underWay < mostInAll && !turns.isEmpty }
+
+    /// From now on so many may be under way to `host` at once; `nil` for as many as to any.
+    mutating func setRoom(_ room: Int?, for host: String) {
+        guard hosts[host] != nil || room != nil else { return }
+        hosts[host, default: Host()].room = room
+        standInLine(host)
+        forgetIfIdle(host)
+    }
 
     mutating func wait(_ item: Item, for host: String) {
         hosts[host, default: Host()].waiting.append(item)
@@ -64,7 +74,8 @@ struct Admission<Item> {
     }
 
     private mutating func standInLine(_ name: String) {
-        guard let host = hosts[name], !host.isInLine, !host.waiting.isEmpty, host.underWay < mostToOneHost else {
+        guard let host = hosts[name], !host.isInLine, !host.waiting.isEmpty, host.underWay < host.room ?? mostToOneHost
+        else {
             return
         }
         hosts[name]?.isInLine = true
@@ -72,7 +83,9 @@ struct Admission<Item> {
     }
 
     private mutating func forgetIfIdle(_ name: String) {
-        if let host = hosts[name], host.underWay == 0, host.waiting.isEmpty, !host.isInLine { hosts[name] = nil }
+        if let host = hosts[name], host.underWay == 0, host.waiting.isEmpty, !host.isInLine, host.room == nil {
+            hosts[name] = nil
+        }
     }
 }
 

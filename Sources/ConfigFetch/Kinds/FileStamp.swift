@@ -1,21 +1,21 @@
 internal import Glibc
 
 /// Whether a file is still the one that was read: everything that changes when its content does.
-struct FileStamp: Equatable, Sendable {
+public struct FileStamp: Equatable, Sendable {
     let device: UInt
     let inode: UInt
     let size: Int
     let modified: Int64
     let changed: Int64
 
-    enum Look: Equatable {
+    public enum Look: Equatable, Sendable {
         case regular(FileStamp)
         case notRegular
         case unreadable(errno: Int32)
     }
 
     /// Looks through symbolic links, as reading does.
-    static func look(at path: String) -> Look {
+    public static func look(at path: String) -> Look {
         var status = stat()
         return stat(path, &status) == 0 ? look(status) : .unreadable(errno: errno)
     }

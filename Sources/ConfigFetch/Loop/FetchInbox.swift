@@ -14,10 +14,14 @@ final class FetchInbox: Sendable {
         case cancel(Flight)
         /// The document of this flight has passed, or failed to pass, every stage.
         case finished(Flight, FlightOutcome)
-        /// What came of reading a source's file.
-        case fileRead(SourceName, id: UInt64, FileReader.Outcome)
+        /// The poll that was due at this time has its answer.
+        case polled(SourceName, at: UInt64)
+        /// What came of reading a source's file, and where it is watched.
+        case fileRead(SourceName, id: UInt64, FileReader.Outcome, FileMarks?)
         /// From now on these are the sources, the validators those of the documents in use.
         case adopt([SourceSpec], validators: [SourceName: Validators])
+        /// Somebody wants the document of a source that may be asleep. The validators are those of its stored copy.
+        case wake(SourceName, version: UInt64, Validators?, LastUse)
         /// Run this: a sign of life.
         case answer(@Sendable () -> Void)
         case stop
@@ -39,7 +43,8 @@ final class FetchInbox: Sendable {
 
     func drain() -> [Command] {
         commands.withLock { commands in
-            defer { commands.removeAll(keepingCapacity: true) }
+            // Its room goes with it: to keep as much would be to make it anew for each turn, and at the start it was large.
+            defer { commands = [] }
             return commands
         }
     }

@@ -1,21 +1,20 @@
-import ConfigAgent
-import ConfigFetch
-import ConfigPublish
-import ConfigSnapshot
-import Foundation
-import LockLadder
-import TestSupport
+public import ConfigAgent
+public import ConfigFetch
+internal import ConfigPublish
+public import ConfigSnapshot
+internal import LockLadder
+public import TestSupport
 
-func sourceName(_ text: String) -> SourceName {
+public func sourceName(_ text: String) -> SourceName {
     guard let name = SourceName(text) else { preconditionFailure("\(text) is no name") }
     return name
 }
 
-let second: UInt64 = 1_000_000_000
-let hour: UInt64 = 3_600 * second
+public let second: UInt64 = 1_000_000_000
+public let hour: UInt64 = 3_600 * second
 
 /// A source that is polled once at the start and then, as far as a test lives, never again.
-func source(
+public func source(
     _ name: String,
     _ kind: SourceSpec.Kind = .file,
     url: String,
@@ -25,21 +24,23 @@ func source(
     var spec = SourceSpec(name: sourceName(name), kind: kind, url: url, poll: (100 * hour)...(200 * hour))
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
-    spec.timeoutMilliseconds = 10_000
+    spec.timeoutMilliseconds = 60_000
+    // Else a file would be read again as soon as it is written.
+    spec.isWatched = kind != .file
     change(&spec)
     return AgentPlan.Source(fetch: spec, isRequired: required)
 }
 
 /// An agent that is stopped with its last reference, and the events it told.
-final class RunningAgent: Sendable {
-    let agent: Agent
+public final class RunningAgent: Sendable {
+    public let agent: Agent
     private let log: Log
 
     private final class Log: Sendable {
         let events = Mutex("test.events", [AgentEvent]())
     }
 
-    init(_ sources: [AgentPlan.Source], in directory: TemporaryDirectory) throws {
+    public init(_ sources: [AgentPlan.Source], in directory: TemporaryDirectory) throws {
         let log = Log()
         self.log = log
         let plan = AgentPlan(sources: sources, stateDirectory: directory.path("state"))
@@ -48,22 +49,23 @@ final class RunningAgent: Sendable {
 
     deinit { stop() }
 
-    /// Starts, and waits until every source was asked once.
+    /// Starts, and waits until every source was asked once that is asked at all.
     @discardableResult
-    func start() throws -> ContentDigest? {
+    public func start() throws -> ContentDigest? {
         let digest = try agent.start()
         try waitUntil("every source was asked") {
-            agent.flightStatistics.inFlight == 0 && agent.sourceFacts.values.allSatisfy { $0.requests > 0 }
+            agent.flightStatistics.inFlight == 0
+                && agent.sourceFacts.values.allSatisfy { $0.requests > 0 || $0.isAsleep }
         }
         return digest
     }
 
     @discardableResult
-    func stop() -> Bool { agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: 10 * second)) }
+    public func stop() -> Bool { agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: 10 * second)) }
 
     /// Asks for a document requested from now on, and waits for the outcome.
     @discardableResult
-    func refresh(_ name: String) throws -> FlightOutcome {
+    public func refresh(_ name: String) throws -> FlightOutcome {
         let box = Mutex<FlightOutcome?>("test.outcome", nil)
         let shared = Box(box)
         _ = try agent.fetch(sourceName(name), .requestedAfterNow) { outcome in shared.value.withLock { $0 = outcome } }
@@ -75,10 +77,10 @@ final class RunningAgent: Sendable {
         init(_ value: consuming Mutex<FlightOutcome?>) { self.value = value }
     }
 
-    var events: [AgentEvent] { log.events.withLock { $0 } }
+    public var events: [AgentEvent] { log.events.withLock { $0 } }
 
     /// What happened, in a few words each.
-    var story: [String] { events.map(Self.words) }
+    public var story: [String] { events.map(Self.words) }
 
     private static func words(_ event: AgentEvent) -> String {
         switch event {
@@ -89,24 +91,32 @@ final class RunningAgent: Sendable {
         case .sourceRecovered(let source, let count): "\(source) recovered after \(count)"
         case .lastGoodUsed(let revision): "last good of \(revision.source)"
         case .storedCopyUnusable(let source, _): "stored copy of \(source) unusable"
+        case .documentLoaded(let revision, let keys, _): "loaded \(keys) keys from \(revision.source)"
         case .storeFailing: "store failing"
         case .storeRecovered: "store recovered"
+        case .fetch(.moved(let source, let from, let to, let reason)):
+            "\(source) moved from \(from) to \(to): \(reason)"
+        case .fetch(.returned(let source, _, let to)): "\(source) returned to \(to)"
+        case .fetch(.disagreement(let source, _, _)): "places of \(source) disagree"
+        case .fetch(.hostSuspect(let host, _, _)): "\(host) is suspect"
+        case .fetch(.hostRecovered(let host)): "\(host) recovered"
+        case .fetch(.asleep(let source)): "\(source) asleep"
         }
     }
 
     /// The value in the newest snapshot.
-    func value(_ key: String) -> String? {
+    public func value(_ key: String) -> String? {
         var reader = agent.publisher.cell.makeReader()
         return reader.withSnapshot { snapshot in
             snapshot.value(at: key).map { String(decoding: $0.json, as: UTF8.self) }
         }
     }
 
-    var generation: UInt64 { agent.publisher.generation }
+    public var generation: UInt64 { agent.publisher.generation }
 }
 
 extension FlightOutcome {
-    var name: String {
+    public var name: String {
         switch kind {
         case .published: "published"
         case .held: "held"

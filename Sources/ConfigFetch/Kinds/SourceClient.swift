@@ -1,0 +1,114 @@
+internal import ConfigSnapshot
+internal import Curl
+
+/// One kind of source: what it is asked, what its answers mean, and how it tells of changes.
+///
+/// A conversation begins with ``ask(_:)``; each answer goes through ``understand(_:to:)`` until that has come to a result.
+/// What all kinds have in common, ``RequestBuilder`` and the loop see to: TLS, limits, time-outs, redirects, the operator's
+/// headers. An instance belongs to one source under one plan, and to the fetch thread.
+protocol SourceClient: AnyObject {
+    init(_ spec: SourceSpec)
+
+    /// The first request of a conversation about the document.
+    ///
+    /// - Parameter validators: of the document in use; none where the document itself is wanted.
+    func ask(_ validators: Validators) -> SourceRequest
+
+    func understand(_ answer: Answer, to request: SourceRequest) -> Understanding
+
+    /// The request that is answered once the source has something newer than what it said last; `nil` where the source
+    /// tells nobody, or where it has not been asked yet and so nothing is known that could change.
+    func watch() -> SourceRequest?
+
+    /// A piece of the answer to a watch that goes on for ever.
+    func heard(_ piece: [UInt8]) -> News
+
+    /// The document, where the news of a watch has brought it along: given once, in place of a request.
+    func atHand() -> [UInt8]?
+
+    /// A watch was answered.
+    func heard(_ answer: Answer) -> News
+
+    /// Whether the watch that is open waits for something that will never come.
+    var wantsNewWatch: Bool { get }
+
+    /// What the source has said last about how soon it wants to be asked again.
+    var rest: Rest? { get }
+}
+
+extension SourceClient {
+    func watch() -> SourceRequest? { nil }
+    func heard(_ piece: [UInt8]) -> News { .nothing }
+    func heard(_ answer: Answer) -> News { .nothing }
+    func atHand() -> [UInt8]? { nil }
+    var wantsNewWatch: Bool { false }
+    var rest: Rest? { nil }
+}
+
+/// How long a source wants to be left alone.
+struct Rest: Equatable {
+    var nanoseconds: UInt64
+    /// Whether it refuses to answer sooner. Else it is a hint, and the configured bounds stand above it.
+    var isBinding = false
+}
+
+/// What a kind of source wants to have sent.
+struct SourceRequest {
+    enum Method {
+        case get
+        case post([UInt8], contentType: String)
+    }
+
+    var url: String
+    var method = Method.get
+    var headers: [(name: String, value: String)] = []
+    /// Other than the source's own limit.
+    var timeoutMilliseconds: Int?
+    /// The service that an AWS signature is for; `nil` for none.
+    var signedFor: String?
+    /// Whether what is said with another status than 200 matters too.
+    var readsErrors = false
+    /// Whether the answer goes on for ever and is heard piece by piece.
+    var isStream = false
+    /// Where in a conversation of several requests it stands; the kind's own business.
+    var step = 0
+
+    init(_ url: String) { self.url = url }
+}
+
+/// What an answer came to.
+enum Understanding {
+    /// The conversation goes on.
+    case ask(SourceRequest)
+    case document(body: [UInt8], Validators, contentType: String?)
+    /// What the validators stand for is still the newest.
+    case notModified
+    case failed(StageFailure, retryAfterNanoseconds: UInt64?)
+
+    static func failed(_ failure: StageFailure) -> Understanding { .failed(failure, retryAfterNanoseconds: nil) }
+}
+
+/// What a watch has heard.
+enum News {
+    /// Nothing new: to be watched further.
+    case nothing
+    /// There is something to be fetched. The watch goes on if it is a stream, else it begins again after the fetch.
+    case changed
+    /// This source cannot be watched, or not now; why.
+    case refused(StageFailure)
+}
+
+extension SourceSpec {
+    /// The client for a source of this kind; `nil` for files, which are read and not asked.
+    func makeClient() -> (any SourceClient)? {
+        switch kind {
+        case .http, .https, .unix: HTTPSource(self)
+        case .etcd: EtcdSource(self)
+        case .consul: ConsulSource(self)
+        case .s3: S3Source(self)
+        case .appconfig: AppConfigSource(self)
+        case .nacos: NacosSource(self)
+        case .file: nil
+        }
+    }
+}

@@ -1,0 +1,210 @@
+/// Which of a source's places is asked: the first while it does well, the next when it does not. Or, where that is
+/// preferred, the one that answers soonest.
+///
+/// Pure arithmetic. A place is left after a few bad answers in a row, fewer when they are failures than when they are only
+/// slow; from the first bad one on it is asked each second, so that the whole move is a matter of seconds. Once each place
+/// has been tried in vain, they go on taking turns, but at the pace of retries; and where all are slow, the one that
+/// answers stays. The way back needs more: several good answers in a row to probes of the first place, seconds apart. So
+/// does the way to a place that answers sooner: it has to be clearly quicker, and several times in a row.
+struct Failover {
+    enum Preference {
+        case order, latency
+    }
+
+    enum Verdict {
+        case good, slow, failed
+    }
+
+    struct Move: Equatable {
+        let from: Int
+        let to: Int
+        /// To a place that is preferred, and not away from one that does badly.
+        let isReturn: Bool
+    }
+
+    /// Bad answers in a row after which a place is left.
+    static let patience = (slow: 3, failed: 2)
+    /// The time between two requests to a place that is suspect.
+    static let probing: UInt64 = 1_000_000_000
+    /// The time between two probes of a place that may be moved to, and how many have to be good in a row.
+    static let returning = (every: UInt64(5_000_000_000), good: 3)
+    /// The time between two probes of places that are known, and known not to be quicker.
+    static let comparing: UInt64 = 30_000_000_000
+    /// How much sooner a place has to answer to be preferred: by a fourth, and by this.
+    static let leastGain: UInt64 = 2_000_000
+    /// A place that has not begun to answer after this time, or twice the time that is still quick, has failed.
+    static let longestSilence: UInt64 = 2_000_000_000
+
+    let places: Int
+    let preference: Preference
+    private(set) var active = 0
+    private var slow = 0
+    private var failed = 0
+    /// Good probes in a row, of each place.
+    private var goodProbes: [Int]
+    /// How long each place takes to begin to answer, smoothed; `nil` while that is not known. Nanoseconds.
+    private var latencies: [UInt64?]
+    /// Places whose last probe brought nothing that could be used.
+    private var unfit: Set<Int> = []
+    private var lastProbed = 0
+    /// Places left since one was good.
+    private var triedInVain: Set<Int> = []
+
+    init(places: Int, preference: Preference = .order) {
+        self.places = places
+        self.preference = preference
+        goodProbes = Array(repeating: 0, count: places)
+        latencies = Array(repeating: nil, count: places)
+    }
+
+    /// Whether each place has been tried since one was good.
+    var isExhausted: Bool { triedInVain.count >= places }
+
+    /// Whether the place that is asked has answered badly, and another one may do better.
+    var isSuspect: Bool { places > 1 && (slow > 0 || failed > 0) && !isExhausted }
+
+    /// How the place that is asked has answered, and after which time.
+    mutating func note(_ verdict: Verdict, latency: UInt64? = nil) -> Move? {
+        measure(active, latency)
+        switch verdict {
+        case .good:
+            (slow, failed) = (0, 0)
+            triedInVain = []
+        case .slow: (slow, failed) = (slow + 1, 0)
+        case .failed: failed += 1
+        }
+        // When all have been tried, one that is only slow is the best there is.
+        let isTooSlow = slow >= Self.patience.slow && !isExhausted
+        guard places > 1, isTooSlow || failed >= Self.patience.failed else { return nil }
+        triedInVain.insert(active)
+        if preference == .latency, isExhausted, failed < Self.patience.failed {
+            // All are slow: then the one that is least so.
+            let best = (0..<places).min { rank($0) < rank($1) } ?? active
+            if best == active {
+                slow = 0
+                return nil
+            }
+            return move(to: best, isReturn: false)
+        }
+        return move(to: nextBest, isReturn: false)
+    }
+
+    /// The place to go to when the one that is asked does badly.
+    private var nextBest: Int {
+        let inTurn = (1..<places).map { (active + $0) % places }
+        guard preference == .latency else { return inTurn[0] }
+        let untried = inTurn.filter { !triedInVain.contains($0) }
+        return untried.min { rank($0) < rank($1) } ?? inTurn[0]
+    }
+
+    private func rank(_ place: Int) -> UInt64 { unfit.contains(place) ? .max : latencies[place] ?? .max - 1 }
+
+    // MARK: Probes
+
+    /// Whether other places are looked at while one is asked.
+    var hasProbes: Bool { places > 1 && (preference == .latency || active != 0) }
+
+    /// The place that is looked at next; `nil` for none.
+    mutating func nextProbe() -> Int? {
+        guard hasProbes else { return nil }
+        guard preference == .latency else { return 0 }
+        repeat { lastProbed = (lastProbed + 1) % places } while lastProbed == active
+        return lastProbed
+    }
+
+    /// The time until then. A place that is only looked at is asked no more often than the one that is in use.
+    func probeInterval(poll: UInt64 = 0) -> UInt64 {
+        let isKnown = (0..<places).allSatisfy { latencies[$0] != nil || unfit.contains($0) }
+        let isSettled = preference == .latency && isKnown && goodProbes.allSatisfy { $0 == 0 }
+        return isSettled ? max(Self.comparing, poll) : Self.returning.every
+    }
+
+    /// How a place has answered a probe while another one is asked, and after which time.
+    mutating func noteProbe(_ verdict: Verdict, of place: Int = 0, latency: UInt64? = nil) -> Move? {
+        measure(place, latency)
+        let isGood = verdict == .good || (verdict == .slow && preference == .latency && isExhausted)
+        guard place != active, isGood, preference == .order || isQuicker(place) else {
+            goodProbes[place] = 0
+            if verdict == .failed { unfit.insert(place) }
+            return nil
+        }
+        goodProbes[place] += 1
+        return goodProbes[place] >= Self.returning.good ? move(to: place, isReturn: true) : nil
+    }
+
+    private func isQuicker(_ place: Int) -> Bool {
+        guard let its = latencies[place], let mine = latencies[active] else { return false }
+        return its + max(its / 4, Self.leastGain) < mine
+    }
+
+    private mutating func measure(_ place: Int, _ latency: UInt64?) {
+        guard let latency else { return }
+        unfit.remove(place)
+        latencies[place] = latencies[place].map { $0 - $0 / 4 + latency / 4 } ?? latency
+    }
+
+    private mutating func move(to next: Int, isReturn: Bool) -> Move {
+        defer { active = next }
+        (slow, failed) = (0, 0)
+        goodProbes = Array(repeating: 0, count: places)
+        if isReturn { triedInVain = [] }
+        return Move(from: active, to: next, isReturn: isReturn)
+    }
+}
+
+/// The documents that a source has given, as far as needed to tell an old one from a new one: places of one source may lag
+/// behind one another.
+struct RevisionMemory {
+    /// What has come: its hash, and the time at which it was changed by its place's word, in seconds since 1970.
+    struct Document: Equatable {
+        /// `nil` for what was in use before the start.
+        let hash: Int?
+        let changedAt: Int64?
+        let etag: String?
+        let place: Int
+    }
+
+    enum Verdict: Equatable {
+        case fine
+        /// It was in use before what is in use now, or is older by the places' own word.
+        case older
+        /// Another place has said other things under the same name.
+        case disagrees(with: Int)
+    }
+
+    private static let mostRemembered = 64
+
+    private(set) var current: Document?
+    private var replaced: [Int] = []
+
+    /// What is to be made of `document`, before it goes any further.
+    func judge(_ document: Document) -> Verdict {
+        guard let current, document.hash != current.hash else { return .fine }
+        // The place that has given what is in use may take it back: that is a rollback at the source.
+        guard document.place != current.place else { return .fine }
+        if let etag = document.etag, etag == current.etag, !etag.hasPrefix("W/") {
+            return current.hash == nil ? .fine : .disagrees(with: current.place)
+        }
+        if let hash = document.hash, replaced.contains(hash) { return .older }
+        if let new = document.changedAt, let old = current.changedAt, new < old { return .older }
+        return .fine
+    }
+
+    /// Knows of what is in use only what its place said of it, as after a start.
+    mutating func seed(etag: String?, changedAt: Int64?) {
+        if current == nil, etag != nil || changedAt != nil {
+            current = Document(hash: nil, changedAt: changedAt, etag: etag, place: 0)
+        }
+    }
+
+    /// `document` is in use from now on.
+    mutating func accept(_ document: Document) {
+        if let current, current.hash != document.hash {
+            replaced.removeAll { $0 == document.hash }
+            if let hash = current.hash { replaced.append(hash) }
+            if replaced.count > Self.mostRemembered { replaced.removeFirst() }
+        }
+        // Who has said it first is the one who may take it back.
+        if current?.hash != document.hash { current = document }
+    }
+}

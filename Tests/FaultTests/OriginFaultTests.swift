@@ -1,0 +1,53 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The list of what origins do wrong, with the real program: what it costs, and that it is over when it is over.
+@Suite("What origins do wrong, to a whole agent")
+struct OriginFaultTests {
+    private static let maxBytes = 4 << 20
+
+    @Test("Each is named, costs no more than two documents' room, changes nothing, and leaves nothing behind")
+    func costs() throws {
+        let origin = try HeldOrigin { .document(#"{"version": 1}"#, to: $0) }
+        defer { origin.stop() }
+        let agent = try AgentProcess.ready(
+            AgentSettings(
+                sources: [
+                    "app": SourceSettings(
+                        url: origin.url("/a.json"),
+                        poll: "1h",
+                        maxBytes: "\(Self.maxBytes)",
+                        more: ["timeout: 1s", "max_redirects: 3", "retry: {base: 1h, max: 1h}"]
+                    )
+                ]
+            )
+        )
+        let idle = try agent.residentMemory()
+        var version = 1
+        var worst = 0
+        for fault in OriginFault.all {
+            // What takes long to make is made before anybody waits for it.
+            _ = try? fault.reply(OriginRequest(method: "GET", path: "/", headers: [:], number: 0))
+            try agent.forgetPeakMemory()
+            origin.answer { (try? fault.reply($0)) ?? .http(599) }
+            let outcome = try agent.refresh("app").json()["sources"]["app"]
+            #expect(outcome["error"]["code"].string == fault.code, "\(fault): \(outcome)")
+            let peak = try agent.peakMemory()
+            let allowed = idle + 2 * Self.maxBytes + 8 << 20
+            worst = max(worst, peak - idle)
+            #expect(peak <= allowed, "\(fault): \((peak - idle) >> 10) KiB more than when idle")
+            if fault.code != nil {
+                #expect(try agent.value("version").line == "\(version)")
+                #expect(try agent.status()["sources"]["app"]["state"].string == "failing")
+            }
+            version += 1
+            let text = "{\"version\": \(version)}"
+            origin.answer { .document(text, to: $0) }
+            #expect(try agent.refresh("app").json()["sources"]["app"]["outcome"].string == "published")
+            #expect(try agent.value("version").line == "\(version)")
+            #expect(try agent.status()["health"]["level"].string == "healthy")
+        }
+        print("origins' faults: \(idle >> 10) KiB when idle, at most \(worst >> 10) KiB more")
+    }
+}

@@ -1,0 +1,139 @@
+internal import Foundation
+import TestSupport
+import Testing
+
+/// Secrets are planted wherever one can come in, and looked for wherever something goes out.
+@Suite("Secrets")
+struct SecretTests {
+    @Test("What is planted in URLs, headers, bodies and redirects comes out nowhere")
+    func planted() throws {
+        let other = try HeldOrigin { _ in .http(500, body: Array("planted4711-in-the-other-body".utf8)) }
+        defer { other.stop() }
+        let origin = try HeldOrigin { request in
+            switch request.route {
+            case "/error":
+                .http(500, headers: ["X-Planted": "planted4711-header"], body: Array("planted4711-body".utf8))
+            case "/broken": .http(200, body: Array(#"{"password": "planted4711-value", "planted4711-key" oops}"#.utf8))
+            case "/twice": .http(200, body: Array(#"{"a": "planted4711-value", "a": "planted4711-again"}"#.utf8))
+            case "/page":
+                .http(200, headers: ["Content-Type": "text/html"], body: Array("<p>planted4711-html</p>".utf8))
+            case "/away": .http(302, headers: ["Location": other.url("/there?token=planted4711-redirect")])
+            case "/nowhere":
+                .http(302, headers: ["Location": "http://user:planted4711-user@127.0.0.1:1/x?token=planted4711-target"])
+            case "/invented": .http(302, headers: ["Location": "http://planted4711-name.invalid/x"])
+            case "/v3/auth/authenticate": .http(400, body: Array(#"{"error": "planted4711-etcd"}"#.utf8))
+            default: .http(401, body: Array("planted4711-refused".utf8))
+            }
+        }
+        defer { origin.stop() }
+        let files = try TemporaryDirectory(prefix: "planted")
+        let token = try files.write("token", "planted4711-file\n")
+        func source(_ path: String, _ more: String...) -> SourceSettings {
+            SourceSettings(
+                url: origin.url(path),
+                more: more + ["required: false", "retry: {base: 100ms, max: 500ms}"]
+            )
+        }
+        let secret = "headers: {X-Api-Key: planted4711-api, Cookie: planted4711-cookie}"
+        let sources: [String: SourceSettings] = [
+            "query": source("/error?token=planted4711-query&plain=planted4711-plain", secret),
+            "broken": source("/broken?token=planted4711-query", secret),
+            "twice": source("/twice", secret),
+            "page": source("/page", secret),
+            "away": source("/away", secret, "max_redirects: 1"),
+            "refused-redirect": source("/away", secret),
+            "nowhere": source("/nowhere", secret, "max_redirects: 3"),
+            "invented": source("/invented", secret, "max_redirects: 3"),
+            "basic": source("/basic", "auth: {user: agent, password: planted4711-password}"),
+            "bearer": source("/bearer", "auth: {token: {file: \(token)}}"),
+            "environment": source("/environment", "auth: {token: {env: PLANTED}}"),
+            "proxied": source(
+                "/proxied",
+                "proxy: {url: http://127.0.0.1:\(other.port), user: agent, password: planted4711-proxy}"
+            ),
+            "etcd": SourceSettings(
+                url: "etcd+http://127.0.0.1:\(origin.port)/app.json",
+                more: ["auth: {user: agent, password: planted4711-etcd-password}", "required: false"]
+            ),
+            "good": SourceSettings(url: "file://\(try files.write("app.json", #"{"greeting": "hello"}"#))"),
+        ]
+        let agent = try AgentProcess(
+            AgentSettings(sources: sources),
+            arguments: ["--log-level", "debug"],
+            environment: ["PLANTED": "planted4711-environment"]
+        )
+        try agent.waitUntilReady()
+        try waitUntil("all of them to have failed twice", deadline: .seconds(30)) {
+            let status = try agent.status()["sources"]
+            return sources.keys.filter { $0 != "good" }.allSatisfy { status[$0]["consecutive_failures"].int ?? 0 >= 2 }
+        }
+        // They were really sent, so there was something to leak; and to nobody else.
+        let sent = origin.requests.flatMap { [$0.path] + $0.headers.values }.joined(separator: "\n")
+        for planted in ["query", "plain", "api", "cookie", "file", "environment"] {
+            #expect(sent.contains("planted4711-\(planted)"), "\(planted) was not sent")
+        }
+        for request in other.requests where request.headers["proxy-authorization"] == nil {
+            #expect(!request.headers.values.joined().contains("planted4711"), "\(request.headers)")
+        }
+        #expect(other.requests.contains { $0.path.contains("planted4711-redirect") })
+
+        func words(_ output: ProgramOutput) -> String { output.standardOutput + output.standardError }
+        var outputs: [String: String] = [
+            "journal": agent.log,
+            "arguments": readText("/proc/\(agent.program.pid)/cmdline"),
+        ]
+        for path in ["/v1/status", "/v1/sources", "/v1/locks", "/metrics", "/healthz", "/readyz"] {
+            outputs[path] = try HTTPClient.send("GET", path, to: agent.statusSocket).text
+        }
+        outputs["/v1/config"] = try HTTPClient.send("GET", "/v1/config", to: agent.configSocket).text
+        outputs["/v1/refresh"] = try agent.refresh().text
+        for command in [["status"], ["status", "--json"], ["sources"], ["sources", "--json"], ["locks"]] {
+            outputs[command.joined(separator: " ")] = words(try agent.control(command))
+        }
+        for name in sources.keys {
+            outputs["explain \(name)"] = words(try agent.control(["sources", "--explain", name]))
+        }
+        // What looks at sources without being the agent tells no more.
+        let configuration = agent.directory.path("agent.yaml")
+        outputs["doctor"] = words(try agent.control(["doctor", "--config", configuration]))
+        #expect(outputs["doctor"]?.contains("invented") == true)
+        #expect(outputs["/v1/status"]?.contains("greeting") == false)
+        #expect(outputs["sources"]?.contains("bearer") == true)
+        for (place, text) in outputs {
+            #expect(!text.isEmpty || place == "locks", "\(place) is empty")
+            let leaked = text.split { $0.isWhitespace || $0 == "\"" || $0 == "?" }.filter { $0.contains("planted4711") }
+            #expect(leaked.isEmpty, "\(place): \(leaked)")
+        }
+    }
+
+    @Test("It leaves no core dump, whatever the limit was raised to; another program does")
+    func core() throws {
+        let directory = try TemporaryDirectory(prefix: "core")
+        for name in ["run", "state", "control", "own"] { try createDirectory(directory.path(name)) }
+        let settings = AgentSettings(
+            sources: ["app": SourceSettings(url: "file://\(try directory.write("app.json", "{}"))")]
+        )
+        let configuration = try directory.write("agent.yaml", settings.yaml(in: directory.path))
+        func words(of command: String, in place: String, until ready: String) throws -> String {
+            let script = """
+                cd \(directory.path(place))
+                # Else the runtime looks for the names of all functions first, for minutes.
+                export SWIFT_BACKTRACE=enable=no
+                \(command) >log 2>&1 & pid=$!
+                for turn in $(seq 600); do \(ready) && break; sleep 0.1; done
+                prlimit --pid $pid --core=unlimited:unlimited
+                kill -ABRT $pid
+                wait $pid
+                """
+            return try Program.run(["bash", "-c", script], timeout: .seconds(90)).standardError
+        }
+        let control = try words(of: "sleep 100", in: "control", until: "true")
+        #expect(control.contains("Aborted"))
+        let agentd = "\(AgentProcess.path(of: "agentd")) --config \(configuration)"
+        let own = try words(of: agentd, in: "own", until: "[ -S \(directory.path("run/status.sock")) ]")
+        #expect(own.contains("Aborted"), "\(own)")
+        // Where this machine dumps nothing at all, the control shows nothing, and neither does this.
+        if !control.contains("core dumped") { print("this machine makes no core dumps: nothing shown") }
+        #expect(!own.contains("core dumped"), "\(own)")
+    }
+}
