@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "Curl", dependencies: ["CCurl", "LockLadder"], swiftSettings: strict),
         .target(
             name: "ConfigFetch",
-            dependencies: ["Curl", "LockLadder", "ConfigSnapshot"],
+            dependencies: ["Curl", "LockLadder", "ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict
         ),
         .target(

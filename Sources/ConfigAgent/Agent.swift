@@ -105,7 +105,7 @@ public final class Agent: Sendable {
         )
         documents.setLoader(loader.load)
         guard store.start() else { throw .thread("agent-store") }
-        guard fetcher.start(validators: restored.mapValues(\.validators)) else { throw .thread("agent-fetch") }
+        guard fetcher.start(inUse: restored) else { throw .thread("agent-fetch") }
         return digest
     }
 

@@ -399,7 +399,7 @@ final class Assembly {
             location: stage.location,
             body: document.body,
             format: document.format,
-            validators: document.validators.areYoung ? .none : document.validators,
+            validators: document.validators,
             digest: document.digest,
             fetchedAt: fetchedAt,
             generation: generation

@@ -30,7 +30,7 @@ struct OnDemandLoader: Sendable {
         }
         fetcher.wake(source, use: use)
         if documents.held(source) == nil, let stored = try await storedCopy(of: source, isNews: !isFailing) {
-            fetcher.wake(source, use: use, version: facts.spec.version, validators: stored.validators)
+            fetcher.wake(source, use: use, version: facts.spec.version, stored: stored)
         }
         // A source that fails is left in peace until its next try: reads must not become its load.
         if let failure = facts.failureToRestFrom(at: WallClock.nowNanoseconds) {

@@ -57,11 +57,11 @@ public final class Fetcher: Sendable {
 
     /// Starts the thread and polls every source once.
     ///
-    /// - Parameter validators: of the documents already in use, from the stored copies.
+    /// - Parameter inUse: the revisions already in use, from the stored copies.
     /// - Returns: `false` when the system has no thread to give.
-    public func start(validators: [SourceName: Validators]) -> Bool {
+    public func start(inUse: [SourceName: SourceRevision]) -> Bool {
         let started = NamedThread("agent-fetch") {
-            FetchLoop(multi: self.multi, inbox: self.inbox, fetcher: self, validators: validators).run()
+            FetchLoop(multi: self.multi, inbox: self.inbox, fetcher: self, inUse: inUse).run()
         }
         thread.withLock { $0 = started }
         return started != nil
@@ -112,17 +112,17 @@ public final class Fetcher: Sendable {
         restored: Set<SourceName>
     ) {
         board.adopt(specs, inUse: inUse, restored: restored)
-        inbox.post(.adopt(specs, validators: inUse.mapValues(\.validators)))
+        inbox.post(.adopt(specs, inUse: inUse))
     }
 
     /// Says that somebody wants the document of an on-demand source: if it sleeps, it is asked from now on, until `use`
     /// has not been noted for its idle time.
     ///
     /// - Parameters:
-    ///   - version: of the source that the validators belong to.
-    ///   - validators: of its stored copy, where that has been taken into use.
-    public func wake(_ source: SourceName, use: LastUse, version: UInt64 = 0, validators: Validators? = nil) {
-        inbox.post(.wake(source, version: version, validators, use))
+    ///   - version: of the source that the stored copy belongs to.
+    ///   - stored: the revision of its stored copy, where that has been taken into use.
+    public func wake(_ source: SourceName, use: LastUse, version: UInt64 = 0, stored: SourceRevision? = nil) {
+        inbox.post(.wake(source, version: version, stored, use))
     }
 
     /// Has `answer` run on the fetch thread when it gets round to it.

@@ -82,6 +82,9 @@ enum StoredForm {
         // HTTP header values hold no line breaks, so these lines cannot be broken out of.
         if let etag = document.validators.etag { header += "etag: \(etag)\n" }
         if let lastModified = document.validators.lastModified { header += "last-modified: \(lastModified)\n" }
+        if document.validators.areYoung { header += "validators: young\n" }
+        if let order = document.validators.order { header += "order: \(order.series) \(order.number)\n" }
+        if let mirror = document.validators.mirror { header += "mirror: \(mirror)\n" }
         header += "\n"
         var hash = SHA256()
         hash.update(data: Array(header.utf8))
@@ -117,11 +120,23 @@ enum StoredForm {
             location: location,
             body: Array(rest),
             format: format,
-            validators: Validators(etag: fields["etag"], lastModified: fields["last-modified"]),
+            validators: Validators(
+                etag: fields["etag"],
+                lastModified: fields["last-modified"],
+                areYoung: fields["validators"] == "young",
+                order: fields["order"].flatMap(order),
+                mirror: fields["mirror"]
+            ),
             digest: digest,
             fetchedAt: fetchedAt,
             generation: generation
         )
+    }
+
+    private static func order(_ text: String) -> Validators.Order? {
+        let parts = text.split(separator: " ")
+        guard parts.count == 2, let series = UInt64(parts[0]), let number = Int64(parts[1]) else { return nil }
+        return Validators.Order(series: series, number: number)
     }
 
     private static func line(_ rest: inout ArraySlice<UInt8>) -> String? {

@@ -25,6 +25,18 @@ public struct SourceName: Hashable, Sendable, Comparable, CustomStringConvertibl
 
 /// What a source told about the version of a document, to be sent back with the next request.
 public struct Validators: Hashable, Sendable {
+    /// Where a document stands in its source's own count, for sources that have one.
+    public struct Order: Hashable, Sendable {
+        /// Which count this is: numbers of two are not to be compared.
+        public var series: UInt64
+        public var number: Int64
+
+        public init(series: UInt64, number: Int64) {
+            self.series = series
+            self.number = number
+        }
+    }
+
     /// The `ETag` header, verbatim, quotes and all.
     public var etag: String?
     /// The `Last-Modified` header, verbatim. Sent back only where there is no ETag.
@@ -33,11 +45,23 @@ public struct Validators: Hashable, Sendable {
     /// Whether the document had just been changed when it was sent. Validators made from time and size (nginx's
     /// ETag is) do not tell it from another change within the same second, so these are not to be relied on yet.
     public var areYoung: Bool
+    /// For sources with mirrors, so that nothing older is taken from another place.
+    public var order: Order?
+    /// For sources with mirrors: a digest of the mirror's URL; `nil` for the first place.
+    public var mirror: String?
 
-    public init(etag: String? = nil, lastModified: String? = nil, areYoung: Bool = false) {
+    public init(
+        etag: String? = nil,
+        lastModified: String? = nil,
+        areYoung: Bool = false,
+        order: Order? = nil,
+        mirror: String? = nil
+    ) {
         self.etag = etag
         self.lastModified = lastModified
         self.areYoung = areYoung
+        self.order = order
+        self.mirror = mirror
     }
 
     public static let none = Validators()

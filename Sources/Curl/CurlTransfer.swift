@@ -275,6 +275,9 @@ public final class CurlTransfer {
         )
     }
 
+    /// How much has come of the bodies of all its responses so far, as it was sent.
+    public var receivedLength: Int { Int(clamping: ccurl_get_off(handle, CURLINFO_SIZE_DOWNLOAD_T)) }
+
     /// The body's length so far, decompressed.
     public var bodyLength: Int { sink.pointee.body_length }
 

@@ -1,3 +1,4 @@
+import ConfigSnapshot
 import Testing
 
 @testable import ConfigFetch
@@ -64,6 +65,33 @@ struct FailoverTests {
         }
         #expect(found == [1, 0, 1])
         #expect(failover.active == 1)
+    }
+
+    @Test("A place that does not answer for a while is left at once")
+    func unavailable() {
+        var failover = Failover(places: 2)
+        #expect(moves(&failover, [.unavailable]) == [away])
+    }
+
+    @Test("Who wants to be left alone is neither moved to nor looked at before its time")
+    func resting() {
+        var failover = Failover(places: 3)
+        failover.rest(0, until: 1_000)
+        #expect(failover.note(.unavailable, at: 10) == away)
+        #expect(failover.nextProbe(at: 999) == nil)
+        #expect(failover.firstProbeAt == 1_000)
+        var found: [Int] = []
+        for _ in 0..<8 { if let move = failover.note(.failed, at: 20) { found.append(move.to) } }
+        #expect(found == [2, 1, 2, 1], "the others go on taking turns")
+        #expect(failover.note(.failed, at: 1_000) == nil)
+        #expect(failover.note(.failed, at: 1_000)?.to == 2)
+        #expect(failover.nextProbe(at: 1_000) == 0)
+        #expect(failover.note(.failed, at: 1_000) == nil)
+        #expect(failover.note(.failed, at: 1_000)?.to == 0)
+        // All of them rest: it stays where it is.
+        for place in 0...2 { failover.rest(place, until: 5_000) }
+        for _ in 0..<8 { #expect(failover.note(.failed, at: 2_000) == nil) }
+        #expect(failover.active == 0)
     }
 
     @Test("The way back takes several good probes in a row")
@@ -164,6 +192,20 @@ struct PreferenceTests {
         #expect(failover.active == 0)
     }
 
+    @Test("A resting place has no turn among those that are looked at")
+    func restingPlaces() {
+        var failover = known([30, 28, 10])
+        failover.rest(2, until: 1_000)
+        let asked = (0..<3).map { _ in failover.nextProbe(at: 500) }
+        #expect(asked == [1, 1, 1])
+        #expect(failover.firstProbeAt == 0)
+        failover.rest(1, until: 2_000)
+        #expect(failover.nextProbe(at: 500) == nil)
+        #expect(failover.firstProbeAt == 1_000)
+        #expect(failover.note(.unavailable, at: 500) == nil, "nowhere to go")
+        #expect(failover.note(.failed, at: 1_500)?.to == 2)
+    }
+
     @Test("A time that stands out once decides nothing")
     func smoothed() {
         var failover = known([20, 20, 20])
@@ -177,11 +219,41 @@ struct PreferenceTests {
 
 @Suite("Old documents from other places")
 struct RevisionMemoryTests {
-    private func document(_ hash: Int, at place: Int, changed: Int64? = nil, etag: String? = nil)
-        -> RevisionMemory.Document
-    {
-        RevisionMemory.Document(hash: hash, changedAt: changed, etag: etag, place: place)
+    private func document(
+        _ hash: Int,
+        at place: Int,
+        changed: Int64? = nil,
+        etag: String? = nil,
+        order: (series: UInt64, number: Int64)? = nil
+    ) -> RevisionMemory.Document {
+        RevisionMemory.Document(
+            hash: hash,
+            changedAt: changed,
+            order: order.map { Validators.Order(series: $0.series, number: $0.number) },
+            etag: etag,
+            place: place
+        )
     }
+
+    private let body = Array("{}".utf8)
+    private let there = "http://mirror.example/a"
+
+    /// After a start on a stored copy of a source with one mirror.
+    private func seeded(_ said: Validators) throws -> RevisionMemory {
+        let source = spec("a", .http, "http://first.example/a") { $0.mirrors = [there] }
+        let stored = SourceRevision(
+            source: source.name,
+            digest: try #require(ContentDigest(of: body)),
+            validators: said,
+            fetchedAt: 0,
+            traceID: ""
+        )
+        var memory = RevisionMemory()
+        memory.seed(stored, places: source.places)
+        return memory
+    }
+
+    private func mirrorDigest(_ url: String) -> String? { spec("a", .http, url).mirrorDigest }
 
     @Test func laggards() {
         var memory = RevisionMemory()
@@ -218,15 +290,68 @@ struct RevisionMemoryTests {
         #expect(memory.judge(document(2, at: 0, changed: 99)) == .fine)
     }
 
-    @Test("After a start only what the place in use said of its document is known")
-    func seeded() {
+    private let date = "Sun, 22 Nov 2026 00:00:00 GMT"
+    private let changed: Int64 = 1_795_305_600
+
+    @Test("After a start what its place said of the stored copy is known")
+    func afterStart() throws {
+        var memory = try seeded(Validators(etag: "\"7\"", lastModified: date))
+        #expect(memory.judge(document(1, at: 1, changed: changed - 1)) == .older)
+        #expect(memory.judge(document(1, at: 1, changed: changed)) == .fine)
+        #expect(memory.judge(document(1, at: 0, changed: changed - 1)) == .fine, "its own place may take it back")
+        memory.accept(document(1, at: 0, changed: changed))
+        #expect(memory.judge(document(2, at: 1, changed: changed - 1)) == .older)
+    }
+
+    @Test("The copy came from a mirror: the first place, back with something older, is not believed after a start")
+    func afterStartOnMirror() throws {
+        let memory = try seeded(Validators(lastModified: date, mirror: mirrorDigest(there)))
+        #expect(memory.judge(document(1, at: 0, changed: changed - 1)) == .older)
+        #expect(memory.judge(document(1, at: 1, changed: changed - 1)) == .fine)
+        // A mirror that is configured no more has no successor who could take its document back.
+        let orphan = try seeded(Validators(lastModified: date, mirror: mirrorDigest("http://gone.example/a")))
+        #expect(orphan.judge(document(1, at: 0, changed: changed - 1)) == .older)
+        #expect(orphan.judge(document(1, at: 1, changed: changed - 1)) == .older)
+        #expect(orphan.judge(document(1, at: 0, changed: changed + 1)) == .fine)
+    }
+
+    @Test("The same bytes are the same document, also after a start, whatever is said of them")
+    func recognised() throws {
+        var memory = try seeded(Validators(etag: "\"7\"", lastModified: date, mirror: mirrorDigest(there)))
+        memory.recognise(5) { ContentDigest(of: Array("[]".utf8)) }
+        #expect(memory.judge(document(5, at: 0, changed: changed - 1)) == .older)
+        #expect(memory.judge(document(5, at: 0, etag: "\"7\"")) == .disagrees(with: 1), "other bytes, same name")
+        memory.recognise(6) { ContentDigest(of: body) }
+        #expect(memory.judge(document(6, at: 0, changed: changed - 1)) == .fine)
+        var asked = false
+        memory.recognise(7) {
+            asked = true
+            return nil
+        }
+        #expect(!asked, "a digest costs time, and is needed once")
+        // Whose it was stays known.
+        memory.accept(document(6, at: 0, changed: changed - 1))
+        #expect(memory.judge(document(8, at: 0, changed: changed - 1)) == .older)
+    }
+
+    @Test("What had just been changed when it came has a time but no name yet")
+    func young() throws {
+        let memory = try seeded(Validators(etag: "\"7\"", lastModified: date, areYoung: true))
+        #expect(memory.judge(document(1, at: 1, changed: changed - 1)) == .older)
+        #expect(memory.judge(document(1, at: 1, changed: changed, etag: "\"7\"")) == .fine)
+    }
+
+    @Test("Where the source counts, its count decides, within one series")
+    func counted() throws {
         var memory = RevisionMemory()
-        memory.seed(etag: "\"7\"", changedAt: 100)
-        #expect(memory.judge(document(1, at: 1, changed: 99)) == .older)
-        #expect(memory.judge(document(1, at: 1, changed: 100, etag: "\"7\"")) == .fine)
-        #expect(memory.judge(document(1, at: 0, changed: 99)) == .fine)
-        memory.accept(document(1, at: 0, changed: 100))
-        #expect(memory.judge(document(2, at: 1, changed: 99)) == .older)
+        memory.accept(document(1, at: 0, changed: 100, order: (1, 10)))
+        #expect(memory.judge(document(2, at: 1, changed: 200, order: (1, 9))) == .older)
+        #expect(memory.judge(document(2, at: 1, changed: 50, order: (1, 11))) == .fine)
+        #expect(memory.judge(document(2, at: 1, order: (2, 9))) == .fine, "another cluster counts on its own")
+        #expect(memory.judge(document(2, at: 1)) == .fine)
+        let stored = try seeded(Validators(order: .init(series: 1, number: 10)))
+        #expect(stored.judge(document(2, at: 1, order: (1, 9))) == .older)
+        #expect(stored.judge(document(2, at: 1, order: (1, 12))) == .fine)
     }
 
     @Test func disagreement() {

@@ -75,7 +75,14 @@ struct FetcherTests {
         let origin = try HeldOrigin { _ in .http(304) }
         defer { origin.stop() }
         let harness = try Harness([spec("a", .http, origin.url("/a")), spec("b", .http, origin.url("/b"))])
-        try harness.start(validators: [sourceName("a"): Validators(lastModified: "then")])
+        let stored = SourceRevision(
+            source: sourceName("a"),
+            digest: try #require(ContentDigest(bytes: Array(repeating: 0, count: 32))),
+            validators: Validators(lastModified: "then"),
+            fetchedAt: 0,
+            traceID: ""
+        )
+        try harness.start(inUse: [stored.source: stored])
         let byPath = Dictionary(uniqueKeysWithValues: origin.requests.map { ($0.path, $0.headers) })
         #expect(byPath["/a"]?["if-modified-since"] == "then")
         #expect(byPath["/b"]?["if-modified-since"] == nil)
@@ -283,11 +290,35 @@ struct FetcherTests {
             first.stop()
             mirror.stop()
         }
+        let source = spec("a", .http, first.url("/a")) {
+            $0.mirrors = [mirror.url("/a")]
+            $0.poll = 1...1
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        try waitUntil("the mirror's document") { harness.facts("a")?.revision != nil }
+        #expect(harness.facts("a")?.place == 1)
+        // Nor is it looked at whether it does well again: that would have been after 5 s, and one poll takes one.
+        try waitUntil("many polls") { mirror.requests.count >= 10 }
+        #expect(first.requests.count == 1)
+    }
+
+    @Test("A place that begins its answer and does not go on is left like one that does not begin")
+    func stallWithMirror() throws {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+        let first = try HeldOrigin { _ in .hold(Array(head.utf8)) }
+        let mirror = try HeldOrigin { .document("{}", to: $0) }
+        defer {
+            first.stop()
+            mirror.stop()
+        }
         let harness = try Harness([spec("a", .http, first.url("/a")) { $0.mirrors = [mirror.url("/a")] }])
         try harness.start()
         try waitUntil("the mirror's document") { harness.facts("a")?.revision != nil }
-        #expect(first.requests.count == 1)
         #expect(harness.facts("a")?.place == 1)
+        let failure = try #require(harness.received.first?.result.failure)
+        #expect(failure.code == "timeout")
+        #expect(failure.message.hasSuffix("has begun to answer and does not go on"))
     }
 
     @Test("A failing source is asked again by itself")
@@ -397,7 +428,7 @@ struct FetcherTests {
         defer { origin.stop() }
         origin.hold()
         let harness = try Harness([spec("a", .http, origin.url("/a")), spec("b", .http, origin.url("/b"))])
-        #expect(harness.fetcher.start(validators: [:]))
+        #expect(harness.fetcher.start(inUse: [:]))
         try waitUntil("both requests are at the origin") { origin.held == 2 }
     }
 
@@ -415,7 +446,7 @@ struct FetcherTests {
         let origins = try (0..<4).map { _ in try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) } }
         defer { for origin in origins { origin.stop() } }
         let harness = try Harness((0..<200).map { spec("s\($0)", .http, origins[$0 % 4].url("/\($0)")) })
-        #expect(harness.fetcher.start(validators: [:]))
+        #expect(harness.fetcher.start(inUse: [:]))
         try waitUntil("all were asked", deadline: .seconds(20)) { harness.received.count == 200 }
         #expect(harness.received.allSatisfy { $0.result.document != nil })
         #expect(origins.map(\.requests.count) == [50, 50, 50, 50])
@@ -451,7 +482,7 @@ struct FetcherTests {
         defer { origin.stop() }
         origin.hold()
         let harness = try Harness([spec("a", .http, origin.url("/a"))])
-        #expect(harness.fetcher.start(validators: [:]))
+        #expect(harness.fetcher.start(inUse: [:]))
         try waitUntil("the request is at the origin") { origin.held == 1 }
         let begun = MonotonicTime.now
         #expect(harness.fetcher.stop(until: begun.advanced(byNanoseconds: 5 * second)))

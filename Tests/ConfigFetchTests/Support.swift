@@ -113,8 +113,8 @@ final class Harness: Sendable {
     }
 
     /// Starts, and waits until every source was polled and the result finished.
-    func start(validators: [SourceName: Validators] = [:]) throws {
-        guard fetcher.start(validators: validators) else { throw POSIXError(.EAGAIN) }
+    func start(inUse: [SourceName: SourceRevision] = [:]) throws {
+        guard fetcher.start(inUse: inUse) else { throw POSIXError(.EAGAIN) }
         try waitUntil("every source was polled") {
             fetcher.statistics.inFlight == 0 && received.count >= fetcher.initialSpecs.count
         }

@@ -51,6 +51,8 @@ struct StoredFormTests {
             for validators in [
                 Validators.none, Validators(etag: "\"1\""), Validators(lastModified: "then"), Validators(etag: ""),
                 Validators(etag: "a:b: c", lastModified: "x"), Validators(etag: "\"é\""),
+                Validators(lastModified: "then", areYoung: true, order: .init(series: .max, number: -1)),
+                Validators(order: .init(series: 0, number: .max), mirror: "0123"),
             ] {
                 let original = try document(body, validators: validators, format: format)
                 expectSame(try StoredForm.decode(bytes(original), of: sourceName("base")), original)

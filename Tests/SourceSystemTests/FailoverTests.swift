@@ -113,6 +113,66 @@ struct FailoverSystemTests {
         print("moves: slow \(slowMove) s, dead \(deadMove) s; the way back \(wayBack) s")
     }
 
+    @Test("After a start on what a mirror gave, the first place, back with an older document, is not believed")
+    func restart() throws {
+        let primary = try Valve()
+        let mirror = try Valve()
+        try primary.nginx.files.write("a.json", #"{"v":1}"#)
+        try mirror.nginx.files.write("a.json", #"{"v":1}"#)
+        let one = source("m", .http, url: primary.url("/a.json")) {
+            $0.mirrors = [mirror.url("/a.json")]
+            $0.poll = (1 * second)...(1 * second)
+            $0.retryBase = second / 10
+            $0.retryMax = second
+        }
+        let directory = try TemporaryDirectory()
+        let before = try RunningAgent([one], in: directory)
+        try before.start()
+        primary.state.withLock { $0 = .silent }
+        try mirror.nginx.files.write("a.json", #"{"v":2}"#)
+        try waitUntil("the mirror's document") { before.value("v") == "2" }
+        #expect(before.stop())
+
+        let hourAgo = Date(timeIntervalSinceNow: -3_600)
+        let file = primary.nginx.files.path("a.json")
+        try FileManager.default.setAttributes([.modificationDate: hourAgo], ofItemAtPath: file)
+        primary.state.withLock { $0 = .open }
+        let asked = primary.requests
+        let after = try RunningAgent([one], in: directory)
+        try after.start()
+        try waitUntil("the first place was asked") { primary.requests > asked + 1 }
+        try waitUntil("it moved on") { after.agent.sourceFacts[sourceName("m")]?.place == 1 }
+        #expect(after.value("v") == "2")
+        #expect(after.story.contains("m failed at fetch: older (1)"))
+    }
+
+    @Test("A thousand sources leave a dead place within 8 s, all of them")
+    func crowd() throws {
+        let dead = try HeldOrigin { _ in .bytes([]) }
+        let mirror = try Nginx()
+        defer { dead.stop() }
+        for number in 0..<1_000 { try mirror.files.write("\(number).json", #"{"v\#(number)":1}"#) }
+        let sources = (0..<1_000).map { number in
+            source("s\(number)", .http, url: dead.url("/\(number).json")) {
+                $0.mirrors = ["http://127.0.0.1:\(mirror.port)/\(number).json"]
+                $0.retryBase = second
+                $0.retryMax = second
+            }
+        }
+        let directory = try TemporaryDirectory()
+        let agent = try RunningAgent(sources, in: directory)
+        let start = MonotonicTime.now
+        _ = try agent.agent.start()
+        func all(_ condition: (SourceFacts) -> Bool) -> Bool { agent.agent.sourceFacts.values.allSatisfy(condition) }
+        try waitUntil("all of them") { all { $0.place == 1 } }
+        let moved = seconds(start)
+        #expect(moved < 8)
+        // The dead place was asked by a few, and left in peace.
+        #expect(dead.requests.count < 100)
+        try waitUntil("their documents") { all { $0.revision != nil } }
+        print("moves: 1,000 sources in \(moved) s, with documents after \(seconds(start)) s")
+    }
+
     @Test("With prefer: latency the place that answers soonest is asked, and left when it is that no more")
     func quickest() throws {
         let far = try Valve()
@@ -130,7 +190,7 @@ struct FailoverSystemTests {
         let agent = try RunningAgent([one], in: directory)
         try agent.start()
         func place() -> Int? { agent.agent.sourceFacts[sourceName("m")]?.place }
-        try waitUntil("enough probes for a move", deadline: .seconds(120)) { near.requests > 3 }
+        try waitUntil("enough probes for a move", deadline: .seconds(120)) { near.requests > 2 }
         #expect(place() == 0)
         #expect(agent.value("v") == "1")
         try near.nginx.files.write("a.json", #"{"v":1}"#)

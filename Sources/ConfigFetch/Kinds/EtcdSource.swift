@@ -99,7 +99,8 @@ final class EtcdSource: SourceClient {
             }
             let found = try APIJSON.decode(Found.self, from: body)
             note(found.header.revision)
-            return .document(body: try document(found.kvs ?? []), .none, contentType: nil)
+            let validators = Validators(order: spec.mirrors.isEmpty ? nil : found.header.order)
+            return .document(body: try document(found.kvs ?? []), validators, contentType: nil)
         } catch {
             return .failed(error)
         }
@@ -274,7 +275,24 @@ final class EtcdSource: SourceClient {
     }
 
     private struct Found: Decodable {
-        struct Header: Decodable { let revision: String? }
+        struct Header: Decodable {
+            let revision: String?
+            let cluster: String?
+
+            /// All members of a cluster count together.
+            var order: Validators.Order? {
+                guard let revision = revision.flatMap({ Int64($0) }), let cluster = cluster.flatMap({ UInt64($0) })
+                else {
+                    return nil
+                }
+                return Validators.Order(series: cluster, number: revision)
+            }
+
+            enum CodingKeys: String, CodingKey {
+                case revision
+                case cluster = "cluster_id"
+            }
+        }
         struct Pair: Decodable {
             let key: String
             let value: String?

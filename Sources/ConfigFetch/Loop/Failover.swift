@@ -13,6 +13,10 @@ struct Failover {
 
     enum Verdict {
         case good, slow, failed
+        /// It failed, and will not answer if it is asked again soon.
+        case unavailable
+
+        var isAnswer: Bool { self == .good || self == .slow }
     }
 
     struct Move: Equatable {
@@ -49,13 +53,19 @@ struct Failover {
     private var lastProbed = 0
     /// Places left since one was good.
     private var triedInVain: Set<Int> = []
+    /// Until when each place wants to be left alone: by the monotonic clock, in nanoseconds.
+    private var rests: [UInt64]
 
     init(places: Int, preference: Preference = .order) {
         self.places = places
         self.preference = preference
         goodProbes = Array(repeating: 0, count: places)
         latencies = Array(repeating: nil, count: places)
+        rests = Array(repeating: 0, count: places)
     }
+
+    /// `place` has asked to be left alone: until then it is neither moved to nor looked at.
+    mutating func rest(_ place: Int, until time: UInt64) { rests[place] = max(rests[place], time) }
 
     /// Whether each place has been tried since one was good.
     var isExhausted: Bool { triedInVain.count >= places }
@@ -64,7 +74,7 @@ struct Failover {
     var isSuspect: Bool { places > 1 && (slow > 0 || failed > 0) && !isExhausted }
 
     /// How the place that is asked has answered, and after which time.
-    mutating func note(_ verdict: Verdict, latency: UInt64? = nil) -> Move? {
+    mutating func note(_ verdict: Verdict, latency: UInt64? = nil, at now: UInt64 = 0) -> Move? {
         measure(active, latency)
         switch verdict {
         case .good:
@@ -72,6 +82,7 @@ struct Failover {
             triedInVain = []
         case .slow: (slow, failed) = (slow + 1, 0)
         case .failed: failed += 1
+        case .unavailable: failed = max(failed + 1, Self.patience.failed)
         }
         // When all have been tried, one that is only slow is the best there is.
         let isTooSlow = slow >= Self.patience.slow && !isExhausted
@@ -79,22 +90,22 @@ struct Failover {
         triedInVain.insert(active)
         if preference == .latency, isExhausted, failed < Self.patience.failed {
             // All are slow: then the one that is least so.
-            let best = (0..<places).min { rank($0) < rank($1) } ?? active
-            if best == active {
+            let best = (0..<places).filter { $0 == active || rests[$0] <= now }.min { rank($0) < rank($1) }
+            guard let best, best != active else {
                 slow = 0
                 return nil
             }
             return move(to: best, isReturn: false)
         }
-        return move(to: nextBest, isReturn: false)
+        return nextBest(at: now).map { move(to: $0, isReturn: false) }
     }
 
-    /// The place to go to when the one that is asked does badly.
-    private var nextBest: Int {
-        let inTurn = (1..<places).map { (active + $0) % places }
-        guard preference == .latency else { return inTurn[0] }
+    /// The place to go to when the one that is asked does badly; `nil` when all others want to be left alone.
+    private func nextBest(at now: UInt64) -> Int? {
+        let inTurn = (1..<places).map { (active + $0) % places }.filter { rests[$0] <= now }
+        guard preference == .latency else { return inTurn.first }
         let untried = inTurn.filter { !triedInVain.contains($0) }
-        return untried.min { rank($0) < rank($1) } ?? inTurn[0]
+        return untried.min { rank($0) < rank($1) } ?? inTurn.first
     }
 
     private func rank(_ place: Int) -> UInt64 { unfit.contains(place) ? .max : latencies[place] ?? .max - 1 }
@@ -104,12 +115,21 @@ struct Failover {
     /// Whether other places are looked at while one is asked.
     var hasProbes: Bool { places > 1 && (preference == .latency || active != 0) }
 
-    /// The place that is looked at next; `nil` for none.
-    mutating func nextProbe() -> Int? {
+    /// The place that is looked at next; `nil` for none, or while all that could be want to be left alone.
+    mutating func nextProbe(at now: UInt64 = 0) -> Int? {
         guard hasProbes else { return nil }
-        guard preference == .latency else { return 0 }
-        repeat { lastProbed = (lastProbed + 1) % places } while lastProbed == active
-        return lastProbed
+        guard preference == .latency else { return rests[0] <= now ? 0 : nil }
+        for _ in 0..<places {
+            lastProbed = (lastProbed + 1) % places
+            if lastProbed != active, rests[lastProbed] <= now { return lastProbed }
+        }
+        return nil
+    }
+
+    /// Before then there is nothing to be looked at.
+    var firstProbeAt: UInt64 {
+        guard preference == .latency else { return rests[0] }
+        return (0..<places).lazy.filter { $0 != active }.map { rests[$0] }.min() ?? 0
     }
 
     /// The time until then. A place that is only looked at is asked no more often than the one that is in use.
@@ -125,7 +145,7 @@ struct Failover {
         let isGood = verdict == .good || (verdict == .slow && preference == .latency && isExhausted)
         guard place != active, isGood, preference == .order || isQuicker(place) else {
             goodProbes[place] = 0
-            if verdict == .failed { unfit.insert(place) }
+            if !verdict.isAnswer { unfit.insert(place) }
             return nil
         }
         goodProbes[place] += 1
@@ -149,62 +169,5 @@ struct Failover {
         goodProbes = Array(repeating: 0, count: places)
         if isReturn { triedInVain = [] }
         return Move(from: active, to: next, isReturn: isReturn)
-    }
-}
-
-/// The documents that a source has given, as far as needed to tell an old one from a new one: places of one source may lag
-/// behind one another.
-struct RevisionMemory {
-    /// What has come: its hash, and the time at which it was changed by its place's word, in seconds since 1970.
-    struct Document: Equatable {
-        /// `nil` for what was in use before the start.
-        let hash: Int?
-        let changedAt: Int64?
-        let etag: String?
-        let place: Int
-    }
-
-    enum Verdict: Equatable {
-        case fine
-        /// It was in use before what is in use now, or is older by the places' own word.
-        case older
-        /// Another place has said other things under the same name.
-        case disagrees(with: Int)
-    }
-
-    private static let mostRemembered = 64
-
-    private(set) var current: Document?
-    private var replaced: [Int] = []
-
-    /// What is to be made of `document`, before it goes any further.
-    func judge(_ document: Document) -> Verdict {
-        guard let current, document.hash != current.hash else { return .fine }
-        // The place that has given what is in use may take it back: that is a rollback at the source.
-        guard document.place != current.place else { return .fine }
-        if let etag = document.etag, etag == current.etag, !etag.hasPrefix("W/") {
-            return current.hash == nil ? .fine : .disagrees(with: current.place)
-        }
-        if let hash = document.hash, replaced.contains(hash) { return .older }
-        if let new = document.changedAt, let old = current.changedAt, new < old { return .older }
-        return .fine
-    }
-
-    /// Knows of what is in use only what its place said of it, as after a start.
-    mutating func seed(etag: String?, changedAt: Int64?) {
-        if current == nil, etag != nil || changedAt != nil {
-            current = Document(hash: nil, changedAt: changedAt, etag: etag, place: 0)
-        }
-    }
-
-    /// `document` is in use from now on.
-    mutating func accept(_ document: Document) {
-        if let current, current.hash != document.hash {
-            replaced.removeAll { $0 == document.hash }
-            if let hash = current.hash { replaced.append(hash) }
-            if replaced.count > Self.mostRemembered { replaced.removeFirst() }
-        }
-        // Who has said it first is the one who may take it back.
-        if current?.hash != document.hash { current = document }
     }
 }

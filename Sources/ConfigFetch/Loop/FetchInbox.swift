@@ -18,10 +18,10 @@ final class FetchInbox: Sendable {
         case polled(SourceName, at: UInt64)
         /// What came of reading a source's file, and where it is watched.
         case fileRead(SourceName, id: UInt64, FileReader.Outcome, FileMarks?)
-        /// From now on these are the sources, the validators those of the documents in use.
-        case adopt([SourceSpec], validators: [SourceName: Validators])
-        /// Somebody wants the document of a source that may be asleep. The validators are those of its stored copy.
-        case wake(SourceName, version: UInt64, Validators?, LastUse)
+        /// From now on these are the sources, and these the revisions in use.
+        case adopt([SourceSpec], inUse: [SourceName: SourceRevision])
+        /// Somebody wants the document of a source that may be asleep, and that its stored copy may be in use of.
+        case wake(SourceName, version: UInt64, SourceRevision?, LastUse)
         /// Run this: a sign of life.
         case answer(@Sendable () -> Void)
         case stop

@@ -10,10 +10,17 @@ extension FetchLoop {
 
     /// A request has failed, at the place that it was sent to.
     func failAtPlace(_ job: Job, _ source: Source, _ failure: StageFailure, retryAfter: UInt64? = nil) {
-        noteVerdict(.failed, of: job, because: failure.message)
+        rest(source, job.aim.place, for: retryAfter)
         // A place that wants to be left alone for longer is not asked a second time before another one is.
-        if (retryAfter ?? 0) > Failover.probing { noteVerdict(.failed, of: job, because: failure.message) }
+        let isResting = (retryAfter ?? 0) > Failover.probing
+        noteVerdict(isResting ? .unavailable : .failed, of: job, because: failure.message)
         fail(job.aim.flight, source, failure, retryAfter: retryAfter)
+    }
+
+    private func rest(_ source: Source, _ place: Int, for time: UInt64?) {
+        guard source.places.count > 1, let time else { return }
+        let until = MonotonicTime.now.nanoseconds + min(time, PollSchedule.longestRetryAfter)
+        sources[source.spec.name]?.failover.rest(place, until: until)
     }
 
     func noteVerdict(_ verdict: Failover.Verdict, of job: Job, because reason: String = "it answers too slowly") {
@@ -22,7 +29,7 @@ extension FetchLoop {
         noteVerdict(
             verdict,
             of: name,
-            latency: verdict == .failed ? nil : job.transfer.timings.firstByte,
+            latency: verdict.isAnswer ? job.transfer.timings.firstByte : nil,
             because: reason
         )
     }
@@ -34,13 +41,16 @@ extension FetchLoop {
         because reason: String
     ) {
         guard sources[name].map({ $0.places.count > 1 }) == true else { return }
-        if let move = sources[name]?.failover.note(verdict, latency: latency) { moved(name, move, because: reason) }
+        if let move = sources[name]?.failover.note(verdict, latency: latency, at: MonotonicTime.now.nanoseconds) {
+            moved(name, move, because: reason)
+        }
     }
 
     private func moved(_ name: SourceName, _ move: Failover.Move, because reason: String) {
         guard let source = sources[name] else { return }
         endWatch(name)
         sources[name]?.hasMoved = true
+        sources[name]?.isNewHere = true
         // The poll comes with the outcome of the flight that is under way, if there is one.
         if source.underWay.isEmpty {
             setPoll(name, at: MonotonicTime.now.nanoseconds)
@@ -71,7 +81,7 @@ extension FetchLoop {
     ) -> StageFailure? {
         guard source.places.count > 1 else { return nil }
         let document = Self.document(body, validators, answer, place: aim.place)
-        let verdict = source.memory.judge(document)
+        let verdict = judge(document, body, source)
         if verdict == .fine {
             underJudgement[aim.flight] = document
             return nil
@@ -85,7 +95,7 @@ extension FetchLoop {
                 hint: "nothing has to be done if it is a mirror that lags; what is in use stays in use"
             )
         }
-        let there = source.places[other].spec.redactedURL
+        let there = Self.name(other, of: source)
         fetcher.notify(.disagreement(source.spec.name, there, here))
         return StageFailure(
             .fetch,
@@ -93,6 +103,21 @@ extension FetchLoop {
             "\(here) and \(there) give different documents under the same ETag",
             hint: "one of them is wrong; what is in use stays in use"
         )
+    }
+
+    private func judge(
+        _ document: RevisionMemory.Document,
+        _ body: [UInt8],
+        _ source: Source
+    ) -> RevisionMemory.Verdict {
+        var memory = source.memory
+        if let hash = document.hash { memory.recognise(hash) { ContentDigest(of: body) } }
+        sources[source.spec.name]?.memory = memory
+        return memory.judge(document)
+    }
+
+    private static func name(_ place: Int?, of source: Source) -> String {
+        place.map { source.places[$0].spec.redactedURL } ?? "a mirror that it had before"
     }
 
     private static func document(
@@ -107,35 +132,59 @@ extension FetchLoop {
         return RevisionMemory.Document(
             hash: hasher.finalize(),
             changedAt: changedAt,
-            etag: validators.etag,
+            order: validators.order,
+            etag: validators.name,
             place: place
         )
     }
 
-    /// A place that has not begun to answer is given up, unless the others have been tried in vain.
+    /// A request to one of several places that has to get on, or another place is tried.
+    struct Progress {
+        let transfer: ObjectIdentifier
+        /// For how long nothing may come.
+        let limit: UInt64
+        /// How much of the body had come when it was looked at last; `nil` before the answer has begun.
+        var received: Int?
+
+        /// What has to come between two looks: less is no way to bring a document, only to look alive.
+        static let least = 1_024
+    }
+
+    /// A place that does not begin to answer, or does not go on, is given up, unless the others have been tried in vain.
     func limitSilence(of transfer: CurlTransfer, _ id: UInt64, _ source: Source) {
         if source.failover.isExhausted { return }
         let limit = max(Failover.longestSilence, 2 * source.spec.maxLatency)
-        silent[id] = ObjectIdentifier(transfer)
+        progress[id] = Progress(transfer: ObjectIdentifier(transfer), limit: limit)
         timers.insert(.silent(job: id), due: MonotonicTime.now.nanoseconds + limit)
     }
 
     func giveUpSilent(_ id: UInt64) {
-        guard let key = silent.removeValue(forKey: id) else { return }
-        if let probe = probes[key], probe.transfer.status == 0 {
-            probes[key] = nil
+        guard let known = progress[id],
+            let transfer = (jobs[known.transfer]?.transfer ?? probes[known.transfer]?.transfer)
+        else { return }
+        let hasBegun = transfer.status != 0
+        let received = transfer.receivedLength
+        if hasBegun, known.received.map({ received >= $0 + Progress.least }) ?? true {
+            progress[id]?.received = received
+            // The first look at the body comes so soon that the whole move stays a matter of seconds.
+            let wait = known.received == nil ? known.limit / 2 : known.limit
+            timers.insert(.silent(job: id), due: MonotonicTime.now.nanoseconds + wait)
+            return
+        }
+        progress[id] = nil
+        let words = hasBegun ? "has begun to answer and does not go on" : "does not begin to answer"
+        if let probe = probes.removeValue(forKey: known.transfer) {
             multi.remove(probe.transfer)
             if let host = sources[probe.source]?.places[probe.place].spec.host {
-                noteHost(host, failure: "it does not begin to answer")
+                noteHost(host, failure: "it \(words)")
             }
             probed(probe, .failed)
         }
-        guard let job = jobs[key], job.transfer.status == 0 else { return }
-        jobs[key] = nil
+        guard let job = jobs.removeValue(forKey: known.transfer) else { return }
         multi.remove(job.transfer)
         admission.comeBack(from: job.aim.host)
         guard let source = sources[job.aim.flight.key] else { return }
-        let message = "\(source.places[job.aim.place].spec.redactedURL) does not begin to answer"
+        let message = "\(source.places[job.aim.place].spec.redactedURL) \(words)"
         noteHost(job.aim.host, failure: message)
         failAtPlace(job, source, StageFailure(.fetch, "timeout", message, hint: "its other places are tried"))
     }
@@ -161,7 +210,8 @@ extension FetchLoop {
         guard let source = sources[name], source.failover.hasProbes, !source.sleep.isAsleep else { return }
         // Sources that have left a place together do not come to look at it together.
         let every = source.failover.probeInterval(poll: source.spec.poll.lowerBound)
-        let due = MonotonicTime.now.nanoseconds + UInt64.random(in: (every - every / 5)...every, using: &random)
+        let drawn = UInt64.random(in: (every - every / 5)...every, using: &random)
+        let due = max(MonotonicTime.now.nanoseconds, source.failover.firstProbeAt) + drawn
         // A probe that was scheduled before is not made.
         sources[name]?.probeAt = due
         timers.insert(.probe(name, at: due), due: due)
@@ -169,11 +219,12 @@ extension FetchLoop {
 
     /// The probe's time has come.
     func probe(_ name: SourceName, at time: UInt64) {
-        guard sources[name]?.probeAt == time, let place = sources[name]?.failover.nextProbe(),
-            let source = sources[name]
-        else { return }
-        let host = source.places[place].spec.host
         let now = MonotonicTime.now.nanoseconds
+        guard sources[name]?.probeAt == time else { return }
+        guard let place = sources[name]?.failover.nextProbe(at: now), let source = sources[name] else {
+            return scheduleProbe(name)
+        }
+        let host = source.places[place].spec.host
         guard probes.count < Self.mostProbes, hosts[host, default: HostManners()].mayAsk(at: now) else {
             return scheduleProbe(name)
         }
@@ -237,20 +288,29 @@ extension FetchLoop {
             let left = probe.requestsLeft - 1
             sendProbe(source, place, next, to: next.url, redirectsLeft: redirects, requestsLeft: left)
         case .document(let body, let validators, _):
-            probed(probe, verdict(on: Self.document(body, validators, answer, place: place), of: probe, source))
+            let document = Self.document(body, validators, answer, place: place)
+            let judgement = judge(document, body, source)
+            let isInUse = document.hash == sources[probe.source]?.memory.current?.hash
+            probed(probe, verdict(judgement, isInUse: isInUse, of: probe, source))
         case .notModified: probed(probe, Self.verdict(probe.transfer.timings, source))
-        case .failed: probed(probe, .failed)
+        case .failed(_, let retryAfter):
+            rest(source, place, for: retryAfter)
+            probed(probe, .failed)
         }
     }
 
-    private func verdict(on document: RevisionMemory.Document, of probe: Probe, _ source: Source) -> Failover.Verdict {
-        let judgement = source.memory.judge(document)
+    private func verdict(
+        _ judgement: RevisionMemory.Verdict,
+        isInUse: Bool,
+        of probe: Probe,
+        _ source: Source
+    ) -> Failover.Verdict {
         if case .disagrees(let other) = judgement {
-            let there = source.places[other].spec.redactedURL
+            let there = Self.name(other, of: source)
             fetcher.notify(.disagreement(source.spec.name, there, source.places[probe.place].spec.redactedURL))
         }
         // A place is not left for one that has another document, and may lag or be wrong, while it does well itself.
-        let isWanted = !source.spec.prefersQuickest || document.hash == source.memory.current?.hash
+        let isWanted = !source.spec.prefersQuickest || isInUse
         guard judgement == .fine, isWanted else { return .failed }
         return Self.verdict(probe.transfer.timings, source)
     }
@@ -258,14 +318,14 @@ extension FetchLoop {
     func breakOffProbe(_ name: SourceName) {
         for (key, probe) in probes where probe.source == name {
             probes[key] = nil
-            silent[probe.id] = nil
+            progress[probe.id] = nil
             multi.remove(probe.transfer)
         }
     }
 
     private func probed(_ probe: Probe, _ verdict: Failover.Verdict) {
         guard sources[probe.source]?.spec.version == probe.version else { return }
-        let latency = verdict == .failed ? nil : probe.transfer.timings.firstByte
+        let latency = verdict.isAnswer ? probe.transfer.timings.firstByte : nil
         if let move = sources[probe.source]?.failover.noteProbe(verdict, of: probe.place, latency: latency) {
             moved(probe.source, move, because: "the other one answers sooner")
         } else {

@@ -73,10 +73,10 @@ extension FetchLoop {
             if let watch = watches.removeValue(forKey: ObjectIdentifier(transfer)) {
                 watchEnded(watch, failure)
             } else if let probe = probes.removeValue(forKey: ObjectIdentifier(transfer)) {
-                silent[probe.id] = nil
+                progress[probe.id] = nil
                 finishProbe(probe, failure)
             } else if let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)) {
-                silent[job.id] = nil
+                progress[job.id] = nil
                 if !finish(job, failure) { admission.comeBack(from: job.aim.host) }
             }
         }
@@ -117,7 +117,9 @@ extension FetchLoop {
             }
             let redirects = source.spec.maxRedirects
             return send(job.aim, source, next, to: next.url, redirectsLeft: redirects, job.requestsLeft - 1)
-        case .document(let body, let validators, let contentType):
+        case .document(let body, let said, let contentType):
+            var validators = said
+            if job.aim.place > 0 { validators.mirror = source.places[job.aim.place].spec.mirrorDigest }
             if let failure = objection(to: body, validators, answer, job.aim, source) {
                 failAtPlace(job, source, failure)
                 return false
@@ -189,7 +191,7 @@ extension FetchLoop {
 
     private func breakOff(_ id: ObjectIdentifier, _ job: Job) {
         jobs[id] = nil
-        silent[job.id] = nil
+        progress[job.id] = nil
         multi.remove(job.transfer)
         admission.comeBack(from: job.aim.host)
     }

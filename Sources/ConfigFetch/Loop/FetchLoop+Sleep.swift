@@ -15,10 +15,10 @@ extension FetchLoop {
         init(isAsleep: Bool) { self.isAsleep = isAsleep }
     }
 
-    func wake(_ name: SourceName, _ validators: Validators?, _ use: LastUse) {
+    func wake(_ name: SourceName, _ stored: SourceRevision?, _ use: LastUse) {
         guard let source = sources[name], let idle = source.spec.idle else { return }
         sources[name]?.sleep.use = use
-        if let validators, source.validators == .none, source.underWay.isEmpty { sources[name]?.take(validators) }
+        if let stored, source.validators == .none, source.underWay.isEmpty { sources[name]?.take(stored) }
         guard source.sleep.isAsleep else { return }
         let now = MonotonicTime.now.nanoseconds
         sources[name]?.sleep.isAsleep = false

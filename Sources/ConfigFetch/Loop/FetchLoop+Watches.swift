@@ -39,6 +39,7 @@ extension FetchLoop {
 
     struct OpenWatch {
         let source: SourceName
+        let host: String
         let transfer: CurlTransfer
         let request: SourceRequest
         let beganAt: UInt64
@@ -82,11 +83,17 @@ extension FetchLoop {
             setWatchFacts(name) { $0.fail(.tooManyWatches) }
             return
         }
+        let now = MonotonicTime.now.nanoseconds
+        // Whether a host is back, a poll finds out.
+        if hosts[source.host]?.isSuspect == true {
+            let longest = HostManners.pauses.longest
+            return beginWatch(name, at: now + UInt64.random(in: (longest / 2)...longest, using: &random))
+        }
         let built = RequestBuilder.request(for: source.spec, request, url: request.url, isOwnOrigin: true)
         guard let transfer = CurlTransfer(built) else { return }
-        let now = MonotonicTime.now.nanoseconds
         watches[ObjectIdentifier(transfer)] = OpenWatch(
             source: name,
+            host: source.host,
             transfer: transfer,
             request: request,
             beganAt: now
@@ -136,11 +143,15 @@ extension FetchLoop {
         if let failure {
             // Its time was over, as the time of each comes.
             if failure.kind == .timeout, watch.transfer.status == 200 { return watchAgain(name, watch) }
-            return watchFailed(name, Answer.stageFailure(failure, of: source.spec))
+            let told = Answer.stageFailure(failure, of: source.spec)
+            if failure.isHosts { noteHost(watch.host, failure: told.message) }
+            return watchFailed(name, told)
         }
+        let answer = Answer(watch.transfer, of: source.spec)
+        noteHost(watch.host, failure: answer.overload)
         let isQuick = MonotonicTime.now.nanoseconds < watch.beganAt + PollSchedule.shortestPoll
         sources[name]?.watch.quickAnswers = isQuick ? source.watch.quickAnswers + 1 : 0
-        switch client.heard(Answer(watch.transfer, of: source.spec)) {
+        switch client.heard(answer) {
         case .nothing: watchAgain(name, watch)
         case .changed:
             sources[name]?.watch.failures = 0
@@ -169,7 +180,10 @@ extension FetchLoop {
             retryAfter: nil,
             using: &random
         )
-        beginWatch(name, at: MonotonicTime.now.nanoseconds + delay)
+        // It is a retry like those of polls, and the host's burden.
+        let now = MonotonicTime.now.nanoseconds
+        let wait = hosts[source.host]?.takeRetry(at: now, longest: source.spec.poll.upperBound) ?? 0
+        beginWatch(name, at: now + max(delay, wait))
         // What has changed while nobody listened, nobody will tell.
         if failures == 1 || hasNews || failure.code == EtcdSource.canceledCode { noteChange(name, isRumour: true) }
     }

@@ -24,8 +24,10 @@ final class FetchLoop {
         var hasMoved = false
         /// When its first place is looked at, while another one is asked.
         var probeAt: UInt64 = 0
-        /// Whether it has just moved, and the new place has not been asked yet.
+        /// Whether it has just moved, and what was under way then is not over.
         var isMoving = false
+        /// Whether the place that it has moved to has not been asked yet.
+        var isNewHere = false
         var validators: Validators
         var stamp: FileStamp?
         var failures = 0
@@ -46,7 +48,7 @@ final class FetchLoop {
         var watch = Watch()
         var sleep: Sleep
 
-        init(_ spec: SourceSpec, _ validators: Validators?) {
+        init(_ spec: SourceSpec, _ inUse: SourceRevision?) {
             self.spec = spec
             self.validators = .none
             sleep = Sleep(isAsleep: spec.isOnDemand)
@@ -54,14 +56,14 @@ final class FetchLoop {
             failover = Failover(places: max(1, places.count), preference: spec.prefersQuickest ? .latency : .order)
             // A stored copy counts as audited when it was stored.
             fullAt = MonotonicTime.now.nanoseconds
-            if let validators { take(validators) }
+            if let inUse { take(inUse) }
         }
 
-        /// Takes over the validators of a stored copy.
-        mutating func take(_ stored: Validators) {
-            validators = stored
+        /// Goes on from a stored copy.
+        mutating func take(_ stored: SourceRevision) {
+            validators = stored.validators
             guard places.count > 1 else { return }
-            memory.seed(etag: stored.etag, changedAt: stored.lastModified.flatMap { CurlTransfer.date($0) })
+            memory.seed(stored, places: places.map(\.spec))
             // They may have come from another place.
             hasMoved = true
         }
@@ -104,8 +106,8 @@ final class FetchLoop {
     /// Hosts that have been asked, but for files.
     var hosts: [String: HostManners] = [:]
     var jobs: [ObjectIdentifier: Job] = [:]
-    /// The transfers of jobs and probes that have not begun to answer, by number.
-    var silent: [UInt64: ObjectIdentifier] = [:]
+    /// Of jobs and probes that another place could do instead, by number.
+    var progress: [UInt64: Progress] = [:]
     var probes: [ObjectIdentifier: Probe] = [:]
     /// Numbers jobs and probes.
     var lastJob: UInt64 = 0
@@ -115,11 +117,11 @@ final class FetchLoop {
     var files = Files()
     var random = JitterGenerator()
 
-    init(multi: CurlMulti, inbox: FetchInbox, fetcher: Fetcher, validators: [SourceName: Validators]) {
+    init(multi: CurlMulti, inbox: FetchInbox, fetcher: Fetcher, inUse: [SourceName: SourceRevision]) {
         self.multi = multi
         self.inbox = inbox
         self.fetcher = fetcher
-        for spec in fetcher.initialSpecs { sources[spec.name] = Source(spec, validators[spec.name]) }
+        for spec in fetcher.initialSpecs { sources[spec.name] = Source(spec, inUse[spec.name]) }
     }
 
     func run() {
@@ -150,9 +152,9 @@ final class FetchLoop {
             case .finished(let flight, let outcome): finished(flight, outcome)
             case .polled(let name, let at): polled(name, at)
             case .fileRead(let name, let id, let outcome, let marks): fileRead(name, id, outcome, marks)
-            case .adopt(let specs, let validators): adopt(specs, validators)
-            case .wake(let name, let version, let validators, let use):
-                wake(name, sources[name]?.spec.version == version ? validators : nil, use)
+            case .adopt(let specs, let inUse): adopt(specs, inUse)
+            case .wake(let name, let version, let stored, let use):
+                wake(name, sources[name]?.spec.version == version ? stored : nil, use)
             case .answer(let answer): answer()
             case .stop: return false
             }
@@ -200,6 +202,8 @@ final class FetchLoop {
     /// Retries of all sources together leave their host room to breathe.
     private func waitsForRetry(_ source: Source, _ now: UInt64) -> Bool {
         guard source.failures > 0, source.client != nil else { return false }
+        // A place that it may have to leave, or has just come to, is not asked again but tried: a few times only.
+        guard !source.failover.isSuspect, !source.isNewHere else { return false }
         let name = source.spec.name
         if source.hasRetry {
             sources[name]?.hasRetry = false
@@ -287,7 +291,7 @@ final class FetchLoop {
         }
         // Whoever commands a refresh wants to know, and is one of few.
         if source.client != nil, !hosts[host, default: HostManners()].mayAsk(at: now), !isFull {
-            noteVerdict(.failed, of: source.spec.name, because: "its host does not answer")
+            noteVerdict(.unavailable, of: source.spec.name, because: "its host does not answer")
             fail(flight, source, .hostDown(host, hosts[host]))
             return false
         }
@@ -298,6 +302,7 @@ final class FetchLoop {
             if now >= source.pollAt { $0.timings.noteWait(now - source.pollAt) }
         }
         guard let client = source.client else { return readFile(flight, source, trace) }
+        sources[flight.key]?.isNewHere = false
         let request = client.ask(trusted(source, isFull: isFull))
         let aim = Job.Aim(flight: flight, host: host, place: source.failover.active, trace: trace)
         return send(aim, source, request)
@@ -337,12 +342,12 @@ final class FetchLoop {
 
     /// Takes over new sources. What is on its way for one that means something else now is broken off and begun anew;
     /// all others go on undisturbed.
-    private func adopt(_ specs: [SourceSpec], _ validators: [SourceName: Validators]) {
+    private func adopt(_ specs: [SourceSpec], _ inUse: [SourceName: SourceRevision]) {
         let old = sources
         sources = Dictionary(
             uniqueKeysWithValues: specs.map { spec in
                 if let same = old[spec.name], same.spec.version == spec.version { return (spec.name, same) }
-                var new = Source(spec, validators[spec.name])
+                var new = Source(spec, inUse[spec.name])
                 // What was seen at the same places is as old as before.
                 if let before = old[spec.name], before.spec.url == spec.url, before.spec.mirrors == spec.mirrors {
                     new.memory = before.memory

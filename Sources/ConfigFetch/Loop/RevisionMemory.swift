@@ -1,0 +1,105 @@
+internal import ConfigSnapshot
+internal import Crypto
+internal import Curl
+
+/// The documents that a source has given, as far as needed to tell an old one from a new one: places of one source may lag
+/// behind one another.
+struct RevisionMemory {
+    /// What has come: its hash, and the time at which it was changed by its place's word, in seconds since 1970.
+    struct Document: Equatable {
+        /// `nil` for what was in use before the start.
+        let hash: Int?
+        let changedAt: Int64?
+        let order: Validators.Order?
+        let etag: String?
+        /// Which of the source's places it came from; `nil` for one that the source has no more.
+        let place: Int?
+    }
+
+    enum Verdict: Equatable {
+        case fine
+        /// It was in use before what is in use now, or is older by the places' own word.
+        case older
+        /// Another place has said other things under the same name.
+        case disagrees(with: Int?)
+    }
+
+    private static let mostRemembered = 64
+
+    private(set) var current: Document?
+    /// Of a document whose hash is not known yet.
+    private var digest: ContentDigest?
+    private var replaced: [Int] = []
+
+    /// What is to be made of `document`, before it goes any further.
+    func judge(_ document: Document) -> Verdict {
+        guard let current, document.hash != current.hash else { return .fine }
+        // The place that has given what is in use may take it back: that is a rollback at the source.
+        guard document.place != current.place else { return .fine }
+        if let etag = document.etag, etag == current.etag, !etag.hasPrefix("W/") {
+            return .disagrees(with: current.place)
+        }
+        if let hash = document.hash, replaced.contains(hash) { return .older }
+        if let new = document.order, let old = current.order, new.series == old.series {
+            return new.number < old.number ? .older : .fine
+        }
+        if let new = document.changedAt, let old = current.changedAt, new < old { return .older }
+        return .fine
+    }
+
+    /// Goes on from a stored copy, as after a start.
+    mutating func seed(_ stored: SourceRevision, places: [SourceSpec]) {
+        let said = stored.validators
+        guard current == nil, said.etag != nil || said.lastModified != nil || said.order != nil else { return }
+        digest = stored.digest
+        current = Document(
+            hash: nil,
+            changedAt: said.lastModified.flatMap { CurlTransfer.date($0) },
+            order: said.order,
+            etag: said.name,
+            place: said.mirror == nil ? 0 : places.firstIndex { $0.mirrorDigest == said.mirror }
+        )
+    }
+
+    /// A document of this hash has come: it may be the one that is in use since the start.
+    ///
+    /// - Parameter digest: asked only while that is not known.
+    mutating func recognise(_ hash: Int, digest: () -> ContentDigest?) {
+        guard let known = self.digest, let seeded = current, seeded.hash == nil, digest() == known else { return }
+        self.digest = nil
+        current = Document(
+            hash: hash,
+            changedAt: seeded.changedAt,
+            order: seeded.order,
+            etag: seeded.etag,
+            place: seeded.place
+        )
+    }
+
+    /// `document` is in use from now on.
+    mutating func accept(_ document: Document) {
+        if let current, current.hash != document.hash {
+            replaced.removeAll { $0 == document.hash }
+            if let hash = current.hash { replaced.append(hash) }
+            if replaced.count > Self.mostRemembered { replaced.removeFirst() }
+            digest = nil
+        }
+        // Who has said it first is the one who may take it back.
+        if current?.hash != document.hash { current = document }
+    }
+}
+
+extension Validators {
+    /// By what other places know the document too: an ETag that was made within the second of the change may be that of
+    /// another one.
+    var name: String? { areYoung ? nil : etag }
+}
+
+extension SourceSpec {
+    /// Tells a mirror from others in what is stored: URLs may hold secrets.
+    var mirrorDigest: String? { ContentDigest(bytes: SHA256.hash(data: Array(url.utf8)))?.hex }
+}
+
+extension ContentDigest {
+    init?(of body: [UInt8]) { self.init(bytes: SHA256.hash(data: body)) }
+}
