@@ -25,8 +25,6 @@ public struct SourceDetail: Codable, Sendable, Hashable {
     public var timings: [String: FetchTimes]
     /// How the source's own word of changes arrives; absent when it is only polled.
     public var watch: WatchStatus?
-    /// Where it is asked, of its several places; absent when it has one.
-    public var place: PlaceStatus?
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -40,7 +38,6 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         case failuresByClass = "failures_by_class"
         case timings
         case watch
-        case place
     }
 
     public init(
@@ -55,8 +52,7 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         unchanged: UInt64,
         failuresByClass: [String: UInt64],
         timings: [String: FetchTimes] = [:],
-        watch: WatchStatus? = nil,
-        place: PlaceStatus? = nil
+        watch: WatchStatus? = nil
     ) {
         self.name = name
         self.layer = layer
@@ -70,7 +66,6 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.failuresByClass = failuresByClass
         self.timings = timings
         self.watch = watch
-        self.place = place
     }
 
     public init(from decoder: any Decoder) throws {
@@ -86,7 +81,6 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         self.failuresByClass = try container.decode([String: UInt64].self, forKey: .failuresByClass)
         self.timings = try container.decodeIfPresent([String: FetchTimes].self, forKey: .timings) ?? [:]
         self.watch = try container.decodeIfPresent(WatchStatus.self, forKey: .watch)
-        self.place = try container.decodeIfPresent(PlaceStatus.self, forKey: .place)
         self.status = try SourceStatus(from: decoder)
     }
 
@@ -104,7 +98,6 @@ public struct SourceDetail: Codable, Sendable, Hashable {
         try container.encode(failuresByClass, forKey: .failuresByClass)
         try container.encode(timings, forKey: .timings)
         try container.encodeIfPresent(watch, forKey: .watch)
-        try container.encodeIfPresent(place, forKey: .place)
     }
 }
 
@@ -135,25 +128,6 @@ public struct WatchStatus: Codable, Sendable, Hashable {
         self.changes = changes
         self.failures = failures
         self.lastError = lastError
-    }
-}
-
-/// Which of a source's places is asked.
-public struct PlaceStatus: Codable, Sendable, Hashable {
-    /// Its URL, without secrets.
-    public var url: String
-    /// Counted from 0: its place in the list.
-    public var index: Int
-    /// How many places there are.
-    public var count: Int
-    /// How often the source has moved from one to another.
-    public var moves: UInt64
-
-    public init(url: String, index: Int, count: Int, moves: UInt64) {
-        self.url = url
-        self.index = index
-        self.count = count
-        self.moves = moves
     }
 }
 

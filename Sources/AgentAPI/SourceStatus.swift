@@ -38,6 +38,8 @@ public struct SourceStatus: Codable, Sendable, Hashable {
     public var nextPoll: WireTime?
     /// How many requests have failed since the last success.
     public var consecutiveFailures: Int
+    /// Where it is asked, of its several places; absent when it has one.
+    public var place: PlaceStatus?
     /// How long the document in use took from stage to stage.
     public var trace: StageTimes?
 
@@ -53,6 +55,7 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         case lastError = "last_error"
         case nextPoll = "next_poll"
         case consecutiveFailures = "consecutive_failures"
+        case place
         case trace
     }
 
@@ -68,6 +71,7 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         lastError: SourceError? = nil,
         nextPoll: WireTime? = nil,
         consecutiveFailures: Int,
+        place: PlaceStatus? = nil,
         trace: StageTimes? = nil
     ) {
         self.state = state
@@ -81,6 +85,26 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         self.lastError = lastError
         self.nextPoll = nextPoll
         self.consecutiveFailures = consecutiveFailures
+        self.place = place
         self.trace = trace
+    }
+}
+
+/// Which of a source's places is asked.
+public struct PlaceStatus: Codable, Sendable, Hashable {
+    /// Its URL, without secrets.
+    public var url: String
+    /// Counted from 0: its place in the list.
+    public var index: Int
+    /// How many places there are.
+    public var count: Int
+    /// How often the source has moved from one to another.
+    public var moves: UInt64
+
+    public init(url: String, index: Int, count: Int, moves: UInt64) {
+        self.url = url
+        self.index = index
+        self.count = count
+        self.moves = moves
     }
 }

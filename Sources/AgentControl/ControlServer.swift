@@ -32,6 +32,9 @@ public final class ControlServer: Sendable {
         public init(_ error: ErrorDetail) { self.error = error }
     }
 
+    /// Told when the last worker has taken a generation up, on that worker's thread. Must not wait.
+    public typealias Arrived = @Sendable (_ generation: UInt64, _ at: MonotonicTime) -> Void
+
     public struct Options: Sendable {
         public var workers: Int
         public var paths: AgentPaths
@@ -42,6 +45,7 @@ public final class ControlServer: Sendable {
         public var limits: ClientLimits
         /// `nil` where there is nothing to reload.
         public var reload: Reload?
+        public var arrived: Arrived?
 
         public init(
             workers: Int,
@@ -49,8 +53,10 @@ public final class ControlServer: Sendable {
             inherited: [String: Int32],
             configFile: String,
             limits: ClientLimits = ClientLimits(),
-            reload: Reload? = nil
+            reload: Reload? = nil,
+            arrived: Arrived? = nil
         ) {
+            self.arrived = arrived
             self.reload = reload
             self.limits = limits
             self.workers = workers
@@ -86,7 +92,8 @@ public final class ControlServer: Sendable {
             journal: journal,
             configFile: options.configFile,
             clients: clients,
-            book: book
+            book: book,
+            arrivals: Arrivals(workers: options.workers, onArrival: options.arrived)
         )
         group = MultiThreadedEventLoopGroup(numberOfThreads: options.workers)
     }

@@ -132,7 +132,7 @@ enum MetricsText {
 
     /// Of sources that have one place there are no samples.
     private static func places(_ report: SourcesReport, _ out: inout PrometheusText) {
-        let movable = report.sources.compactMap { source in source.place.map { (source.name, $0) } }
+        let movable = report.sources.compactMap { source in source.status.place.map { (source.name, $0) } }
         out.metric(
             "config_agent_source_place",
             .gauge,

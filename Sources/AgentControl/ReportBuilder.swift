@@ -17,9 +17,16 @@ final class ReportBuilder: Sendable {
     let arrivals: Arrivals
     private let workers: Mutex<[Worker]>
 
-    init(agent: Agent, journal: Journal, configFile: String, clients: [Right: Clients], book: EventBook) {
+    init(
+        agent: Agent,
+        journal: Journal,
+        configFile: String,
+        clients: [Right: Clients],
+        book: EventBook,
+        arrivals: Arrivals
+    ) {
         self.book = book
-        arrivals = Arrivals()
+        self.arrivals = arrivals
         self.clients = clients
         self.agent = agent
         self.journal = journal
@@ -148,6 +155,7 @@ final class ReportBuilder: Sendable {
             lastError: facts.lastFailure.map { Self.wireError($0.failure, at: $0.at) },
             nextPoll: facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
             consecutiveFailures: facts.consecutiveFailures,
+            place: Self.place(facts),
             trace: facts.trace.map { wire($0, generation: facts.traceGeneration) }
         )
     }
@@ -185,8 +193,7 @@ final class ReportBuilder: Sendable {
                     unchanged: known.unchanged,
                     failuresByClass: known.failuresByClass,
                     timings: Self.wire(known.timings),
-                    watch: known.watch.map(Self.wire),
-                    place: Self.place(known)
+                    watch: known.watch.map(Self.wire)
                 )
             }
         )
@@ -319,7 +326,7 @@ extension ReportBuilder {
             receivedToVerifiedMicroseconds: between(.received, .verified),
             verifiedToDecodedMicroseconds: between(.verified, .decoded),
             decodedToPublishedMicroseconds: between(.decoded, .published),
-            publishedToWorkersMicroseconds: generation.flatMap { arrivals.arrived($0, at: currentWorkers.count) }
+            publishedToWorkersMicroseconds: generation.flatMap { arrivals.arrived($0) }
                 .flatMap { arrived in
                     // A worker may have been quicker than the publisher with its stamp.
                     trace[.published].map { arrived > $0 ? (arrived - $0) / 1_000 : 0 }

@@ -29,7 +29,7 @@ public enum SourcesText {
         }
         func moment(_ time: WireTime) -> String { "\(Durations.ago(time, now: now)) (\(time.forPeople))" }
         add("url", status.url)
-        add("asked at", source.place.map(place))
+        add("asked at", source.status.place.map(place))
         add("revision", status.revision)
         add("digest", status.digest)
         add("last request", status.lastRequest.map(moment))

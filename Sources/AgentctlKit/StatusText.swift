@@ -69,10 +69,18 @@ public enum StatusText {
                     .init(error ?? "-", tone: isFailing ? .bad : .faint),
                     .init(source.nextPoll.map { Durations.until($0, now: now) } ?? "-"),
                 ],
-                notes: isFailing ? ErrorText.lines(source.lastError, indent: 4, style) : []
+                notes: (isFailing ? ErrorText.lines(source.lastError, indent: 4, style) : [])
+                    + elsewhere(source.place, style)
             )
         }
         return table.lines(style)
+    }
+
+    /// That a source is not asked where it is asked while all is well.
+    private static func elsewhere(_ place: PlaceStatus?, _ style: TextStyle) -> [String] {
+        guard let place, place.index > 0 else { return [] }
+        let words = "asked at \(Printable.clean(place.url)), its place \(place.index + 1) of \(place.count)"
+        return Wrapping.indented(words, by: 4, style: style)
     }
 
     private static func flights(_ flights: FlightCounts) -> String {

@@ -162,25 +162,58 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
     return length;
 }
 
-static bool is_link_local(const struct curl_sockaddr *address) {
-    if (address->family == AF_INET) {
-        const struct sockaddr_in *v4 = (const void *)&address->addr;
-        return (ntohl(v4->sin_addr.s_addr) & 0xFFFF0000u) == 0xA9FE0000u; // 169.254.0.0/16
+// Where clouds keep what a machine may do in their name: link-local addresses, and those that some chose besides.
+static bool is_metadata_v4(uint32_t address) {
+    return (address & 0xFFFF0000u) == 0xA9FE0000u // 169.254.0.0/16
+        || address == 0x646464C8u                 // 100.100.100.200, Alibaba
+        || address == 0xC00000C0u                 // 192.0.0.192, Oracle
+        || address == 0xA83F8110u;                // 168.63.129.16, Azure
+}
+
+static bool is_metadata_v6(const struct in6_addr *address) {
+    const uint8_t *b = address->s6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(address)) {
+        return is_metadata_v4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 | b[15]);
     }
-    if (address->family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const void *)&address->addr;
-        const uint8_t *b = v6->sin6_addr.s6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return b[12] == 169 && b[13] == 254;
-        static const uint8_t ec2[16] = {0xfd, 0x00, 0x0e, 0xc2, [15] = 0x54};
-        return IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) || memcmp(b, ec2, 14) == 0;
-    }
+    static const uint8_t ec2[14] = {0xfd, 0x00, 0x0e, 0xc2};
+    static const uint8_t gcp[14] = {0xfd, 0x20, 0x00, 0xce};
+    return IN6_IS_ADDR_LINKLOCAL(address) || memcmp(b, ec2, sizeof ec2) == 0 || memcmp(b, gcp, sizeof gcp) == 0;
+}
+
+static bool is_metadata(const struct curl_sockaddr *address) {
+    const void *any = &address->addr;
+    if (address->family == AF_INET) return is_metadata_v4(ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr));
+    if (address->family == AF_INET6) return is_metadata_v6(&((const struct sockaddr_in6 *)any)->sin6_addr);
     return false;
+}
+
+bool ccurl_names_metadata(const char *text) {
+    CURLU *url = curl_url();
+    if (!url) return false;
+    char *host = NULL;
+    bool found = false;
+    // Other ways to write a number are made the usual one.
+    if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK
+        && curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        struct in_addr v4;
+        struct in6_addr v6;
+        size_t length = strlen(host);
+        if (host[0] == '[' && host[length - 1] == ']') {
+            host[length - 1] = 0;
+            found = inet_pton(AF_INET6, host + 1, &v6) == 1 && is_metadata_v6(&v6);
+        } else {
+            found = inet_pton(AF_INET, host, &v4) == 1 && is_metadata_v4(ntohl(v4.s_addr));
+        }
+    }
+    curl_free(host);
+    curl_url_cleanup(url);
+    return found;
 }
 
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
     (void)purpose;
     ccurl_sink *sink = context;
-    if (!sink->allow_link_local && is_link_local(address)) {
+    if (!sink->allow_link_local && is_metadata(address)) {
         sink->address_refused = true;
         return CURL_SOCKET_BAD;
     }

@@ -164,6 +164,9 @@ public final class CurlTransfer {
     }
 
     private func configure(_ request: Request) -> Bool {
+        // A proxy would connect to any address. One that is refused is left to our own rule for sockets.
+        let isRefused = !request.allowsLinkLocal && ccurl_names_metadata(request.url)
+        let proxy = isRefused ? nil : request.proxy
         for (name, value) in request.headers {
             // A header without a value is written with a semicolon, or libcurl would remove it.
             let line = value.isEmpty ? "\(name);" : "\(name): \(value)"
@@ -175,9 +178,9 @@ public final class CurlTransfer {
             (CURLOPT_PROTOCOLS_STR, request.schemes),
             (CURLOPT_UNIX_SOCKET_PATH, request.unixSocket),
             (CURLOPT_PINNEDPUBLICKEY, request.pins.isEmpty ? nil : request.pins.joined(separator: ";")),
-            (CURLOPT_PROXY, request.proxy?.url),
-            (CURLOPT_PROXYUSERNAME, request.proxy?.user),
-            (CURLOPT_PROXYPASSWORD, request.proxy?.password),
+            (CURLOPT_PROXY, proxy?.url),
+            (CURLOPT_PROXYUSERNAME, proxy?.user),
+            (CURLOPT_PROXYPASSWORD, proxy?.password),
             (CURLOPT_USERAGENT, "config-agent"),
         ]
         for (option, value) in strings {

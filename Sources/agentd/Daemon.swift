@@ -31,8 +31,13 @@ enum Daemon {
         guard journal.start() else { return fail("the system has no thread for agent-journal") }
         defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: journalNanoseconds)) }
         journal.log(started(configuration))
+        let journeys = Journeys()
+        let tell: @Sendable (AgentEvent) -> Void = { event in
+            journeys.note(event)
+            journal.log(EventRecords.record(event))
+        }
         do {
-            let agent = try Agent(AgentPlan(configuration)) { journal.log(EventRecords.record($0)) }
+            let agent = try Agent(AgentPlan(configuration), events: tell)
             let reloader = Reloader(
                 path: configFile,
                 configuration: configuration,
@@ -46,11 +51,16 @@ enum Daemon {
                 inherited: service.sockets,
                 configFile: configFile,
                 limits: ClientLimits(configuration.limits),
-                reload: { reloader.reload(deliver: $0) }
+                reload: { reloader.reload(deliver: $0) },
+                arrived: { generation, time in
+                    guard let journey = journeys.arrived(generation) else { return }
+                    journal.log(EventRecords.arrived(journey, generation: generation, at: time))
+                }
             )
             let server = ControlServer(agent: agent, journal: journal, options: options)
             let wake = loop.wake
             agent.publisher.observe { generation in
+                journeys.published(generation)
                 journal.note(generation: generation)
                 wake()
             }

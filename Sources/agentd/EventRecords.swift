@@ -5,6 +5,7 @@ internal import ConfigAgent
 internal import ConfigFetch
 internal import ConfigPublish
 internal import ConfigSnapshot
+internal import LockLadder
 
 /// The agent's events as journal records: one place for all names of fields.
 enum EventRecords {
@@ -178,6 +179,31 @@ enum EventRecords {
     private static func way(_ trace: Trace) -> [(name: String, value: String)] {
         guard let start = trace[.requested], let end = trace[.decoded] else { return [("AGENT_TRACE", trace.text)] }
         return [("AGENT_TRACE", trace.text), ("AGENT_LATENCY_US", String((end - start) / 1_000))]
+    }
+
+    /// A change has come all the way.
+    static func arrived(_ journey: Journeys.Journey, generation: UInt64, at end: MonotonicTime) -> JournalRecord {
+        let stamps = Trace.Stage.allCases.filter { $0 != .published }.map { journey.trace[$0] }
+        let times = stamps + [journey.publishedAt?.nanoseconds, end.nanoseconds]
+        let names = [
+            "AGENT_FETCH_US", "AGENT_VERIFY_US", "AGENT_DECODE_US", "AGENT_PUBLISH_US", "AGENT_WORKERS_US",
+        ]
+        var fields: [(name: String, value: String)] = [
+            ("AGENT_EVENT", "taken_up"), ("AGENT_SOURCE", journey.source.text),
+            ("AGENT_GENERATION", String(generation)), ("AGENT_TRACE", journey.trace.text),
+        ]
+        for (name, (start, end)) in zip(names, zip(times, times.dropFirst())) {
+            guard let start, let end else { continue }
+            // A worker may have been quicker than the stamp.
+            fields.append((name, String(end > start ? (end - start) / 1_000 : 0)))
+        }
+        var words = ""
+        if let start = journey.trace[.requested] {
+            let whole = (end.nanoseconds - start) / 1_000
+            fields.append(("AGENT_LATENCY_US", String(whole)))
+            words = ", \(whole / 1_000).\(whole % 1_000 / 100) ms after source \(journey.source) was asked"
+        }
+        return JournalRecord(.info, nil, "generation \(generation) is in use by all workers\(words)", fields)
     }
 
     private static func loaded(_ revision: SourceRevision, _ keys: Int, _ trace: Trace) -> JournalRecord {

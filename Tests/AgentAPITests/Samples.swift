@@ -24,6 +24,7 @@ enum Samples {
         lastError: error,
         nextPoll: time,
         consecutiveFailures: 2,
+        place: PlaceStatus(url: "https://mirror.example.com/app.json", index: 1, count: 3, moves: 5),
         trace: StageTimes(
             id: "0123456789abcdef",
             requestedToReceivedMicroseconds: 1,
@@ -118,8 +119,7 @@ enum Samples {
                     histogram: [HistogramBucket(upToMicroseconds: 250, count: 99)]
                 )
             ],
-            watch: WatchStatus(open: false, since: time, changes: 7, failures: 2, lastError: error),
-            place: PlaceStatus(url: "https://mirror.example.com/app.json", index: 1, count: 3, moves: 5)
+            watch: WatchStatus(open: false, since: time, changes: 7, failures: 2, lastError: error)
         )
     ])
 

@@ -193,6 +193,37 @@ struct StatusSocketTests {
         #expect(samples["config_agent_confirmed_timestamp_seconds"] == Double(confirmed.unixMilliseconds) / 1_000)
     }
 
+    @Test("Where a source with a mirror is asked, and how long that took, stands in status, sources and metrics")
+    func place() throws {
+        let first = try HeldOrigin { _ in .http(503, headers: ["Retry-After": "3600"]) }
+        let mirror = try HeldOrigin { .document(#"{"a":1}"#, to: $0) }
+        defer {
+            first.stop()
+            mirror.stop()
+        }
+        var spec = source("base", .http, first.url("/a")).fetch
+        spec.mirrors = [mirror.url("/a")]
+        let plan = AgentPlan.Source(fetch: spec, isRequired: true)
+        let running = try Running([plan], in: try TemporaryDirectory())
+        try running.start()
+        try waitUntil("the mirror's document") { running.agent.publisher.generation == 1 }
+        let place = PlaceStatus(url: mirror.url("/a"), index: 1, count: 2, moves: 1)
+        #expect(try running.report().sources["base"]?.place == place)
+        let sources: SourcesReport = try running.status("/v1/sources").decoded()
+        #expect(sources.sources.first?.status.place == place)
+        #expect(try running.metric("config_agent_source_place{source=\"base\"}") == 1)
+        #expect(try running.metric("config_agent_source_moves_total{source=\"base\"}") == 1)
+        for part in ["first_byte", "total", "wait"] {
+            let name = "config_agent_source_fetch_seconds_count{source=\"base\",part=\"\(part)\"}"
+            let count = Double(sources.sources.first?.timings[part]?.count ?? 0)
+            #expect(try running.metric(name) == count, "\(part)")
+            #expect(part == "wait" || count == 2, "one request to each place")
+        }
+        let alone = try Running.withDocument("{}")
+        #expect(try alone.report().sources["base"]?.place == nil)
+        #expect(try alone.metric("config_agent_source_place{source=\"base\"}") == nil)
+    }
+
     @Test("Each metric is announced once, before its samples, and histograms only rise")
     func metricsForm() throws {
         let running = try Running.withDocument("{}")

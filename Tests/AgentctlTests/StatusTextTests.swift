@@ -24,6 +24,17 @@ import Testing
         )
     }
 
+    @Test("A source that is asked at a mirror says so; one that is at its first place needs no words")
+    func elsewhere() {
+        var status = Fixtures.healthy
+        status.sources["app"]?.place = PlaceStatus(url: "https://b.example/app.json", index: 1, count: 3, moves: 1)
+        let lines = render(status).split(separator: "\n").map(String.init)
+        let row = lines.firstIndex { $0.hasPrefix("app ") }
+        #expect(row.map { lines[$0 + 1] } == "    asked at https://b.example/app.json, its place 2 of 3")
+        status.sources["app"]?.place?.index = 0
+        #expect(!render(status).contains("asked at"))
+    }
+
     @Test func degraded() {
         #expect(
             render(Fixtures.degraded, width: 70) == """

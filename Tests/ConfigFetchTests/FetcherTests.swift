@@ -83,7 +83,7 @@ struct FetcherTests {
             traceID: ""
         )
         try harness.start(inUse: [stored.source: stored])
-        let byPath = Dictionary(uniqueKeysWithValues: origin.requests.map { ($0.path, $0.headers) })
+        let byPath = Dictionary(origin.requests.map { ($0.path, $0.headers) }) { first, _ in first }
         #expect(byPath["/a"]?["if-modified-since"] == "then")
         #expect(byPath["/b"]?["if-modified-since"] == nil)
         #expect(harness.received.first { $0.source == sourceName("a") }?.result.isNotModified == true)
@@ -319,6 +319,38 @@ struct FetcherTests {
         let failure = try #require(harness.received.first?.result.failure)
         #expect(failure.code == "timeout")
         #expect(failure.message.hasSuffix("has begun to answer and does not go on"))
+    }
+
+    @Test("A 304 that nothing asked for: the document is asked for once more, past all caches")
+    func unaskedNotModified() throws {
+        let origin = try HeldOrigin { request in
+            request.headers["cache-control"] == "no-cache" ? .document("{}", to: request) : .http(304)
+        }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        #expect(harness.last?.document != nil)
+        #expect(origin.requests.count == 2)
+        // One who has nothing else to say has failed.
+        origin.answer { _ in .http(304) }
+        try harness.command("a")
+        #expect(harness.last?.failure?.message == "the origin answers HTTP status 304")
+        #expect(origin.requests.count == 4)
+    }
+
+    @Test("What comes with a 304 is not read, and the connection is not believed in any more")
+    func notModifiedWithBody() throws {
+        let origin = try HeldOrigin { request in
+            guard request.headers["if-none-match"] != nil else { return .document("{}", to: request) }
+            return .http(304, body: Array(#"{"v":666}"#.utf8))
+        }
+        defer { origin.stop() }
+        let harness = try Harness([spec("a", .http, origin.url("/a"))])
+        try harness.start()
+        try harness.refresh("a")
+        #expect(harness.last?.isNotModified == true)
+        try harness.command("a")
+        #expect(harness.last?.document.map { String(decoding: $0.body, as: UTF8.self) } == "{}")
     }
 
     @Test("A failing source is asked again by itself")

@@ -95,8 +95,11 @@ struct ResponseTests {
 
     @Test func notModified() throws {
         #expect(try result(.http(304), wasConditional: true).isNotModified)
-        let unasked = try result(.http(304))
-        #expect(unasked.failure?.code == "http_status")
+        guard case .understood(.ask(let again)) = try read(.http(304)) else {
+            Issue.record("what nothing asked for is no answer")
+            return
+        }
+        #expect(again.headers.contains { $0 == ("Cache-Control", "no-cache") })
     }
 
     @Test("304 with the headers of a compressed document")
@@ -123,6 +126,18 @@ struct ResponseTests {
         let result = try result(.http(503, headers: ["Retry-After": text]))
         #expect(result.failure?.code == "http_status")
         #expect(result.retryAfter == expected)
+    }
+
+    @Test(
+        "A moment until which it wants to be left alone is one on its own clock",
+        arguments: [
+            ("Sun, 22 Nov 2026 00:02:00 GMT", 120 * second), ("Sun, 22 Nov 2026 00:00:00 GMT", nil),
+            ("Sat, 21 Nov 2026 23:59:59 GMT", nil), ("Sun, 22 Nov 2026", nil), ("GMT", nil),
+        ] as [(String, UInt64?)]
+    )
+    func retryAfterMoment(text: String, expected: UInt64?) throws {
+        let headers = ["Retry-After": text, "Date": "Sun, 22 Nov 2026 00:00:00 GMT"]
+        #expect(try result(.http(503, headers: headers)).retryAfter == expected)
     }
 
     @Test("A long or compressed error page does not hide the status and what it asks for")

@@ -57,12 +57,42 @@ struct TransferTests {
         #expect(server.requests.count == 1)
     }
 
-    @Test(arguments: [
+    static let metadata = [
         "169.254.169.254", "169.254.0.1", "[::ffff:169.254.169.254]", "[fe80::1]", "[fd00:ec2::254]", "2852039166",
-    ])
+        "0xa9fea9fe", "0251.0376.0251.0376", "100.100.100.200", "192.0.0.192", "168.63.129.16", "[fd20:ce::254]",
+        "[::ffff:100.100.100.200]",
+    ]
+
+    @Test(arguments: metadata)
     func linkLocal(host: String) throws {
         let result = try perform(request("http://\(host)/latest/meta-data"))
         #expect(result.kind == .addressRefused)
+    }
+
+    @Test("Nor is a proxy asked to go there", arguments: metadata)
+    func linkLocalByProxy(host: String) throws {
+        let proxy = try RawServer(answer: response(body: body))
+        defer { proxy.stop() }
+        let url = "http://\(host)/latest/meta-data"
+        let refused = try perform(request(url) { $0.proxy = .init(url: proxy.url("")) })
+        #expect(refused.kind == .addressRefused)
+        #expect(proxy.requests.isEmpty)
+        let allowed = try perform(
+            request(url) {
+                $0.proxy = .init(url: proxy.url(""))
+                $0.allowsLinkLocal = true
+            }
+        )
+        #expect(allowed.failure == nil)
+        #expect(proxy.requests.count == 1)
+    }
+
+    @Test("Addresses beside those are asked", arguments: ["100.100.100.201", "168.63.129.17", "[fd00:ec3::254]"])
+    func ordinary(host: String) throws {
+        let proxy = try RawServer(answer: response(body: body))
+        defer { proxy.stop() }
+        #expect(try perform(request("http://\(host)/") { $0.proxy = .init(url: proxy.url("")) }).failure == nil)
+        #expect(proxy.requests.count == 1)
     }
 
     @Test func linkLocalAllowed() throws {

@@ -62,6 +62,41 @@ struct SystemdTests {
         #expect(try host.status()["generation"].int ?? 0 >= 2)
     }
 
+    @Test("A change's way: its trace leads from agentctl to the journal, and both tell the same times")
+    func journey() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        try host.publish(2)
+        try host.waitForVersion(2)
+        let sources = try JSONValue(parsing: try container.check("agentctl -o json sources"))["sources"].array
+        let source = try #require(sources.first { $0["name"].string == "app" })
+        let trace = try #require(source["trace"]["id"].string)
+        let steps = ["fetch", "verify", "decode", "publish", "workers"].map { "AGENT_\($0.uppercased())_US" }
+        let record = try waitFor("the record of its arrival") {
+            try container.journal("-u agent AGENT_EVENT=taken_up AGENT_TRACE=\(trace)").first
+        }
+        #expect(record["AGENT_SOURCE"].string == "app")
+        #expect(record["AGENT_GENERATION"].string == (try host.status()["generation"].int).map { "\($0)" })
+        let times = try steps.map { try #require(record[$0].string.flatMap { UInt64($0) }, "\($0)") }
+        let whole = try #require(record["AGENT_LATENCY_US"].string.flatMap { UInt64($0) })
+        // Each step is cut off to whole microseconds.
+        #expect((whole - 5...whole).contains(times.reduce(0, +)), "the steps are the whole")
+        // The first three are the same stamps; the others are taken on two threads.
+        let names = ["requested_to_received", "received_to_verified", "verified_to_decoded"].map { "\($0)_us" }
+        for (name, time) in zip(names, times) { #expect(source["trace"][name].int == Int(time), "\(name)") }
+        #expect(source["trace"]["published_to_workers_us"].int != nil)
+        let events = try container.journal("-u agent AGENT_TRACE=\(trace)").compactMap { $0["AGENT_EVENT"].string }
+        #expect(events == ["published", "taken_up"])
+
+        let text = try container.check("agentctl sources --explain app")
+        #expect(text.contains("journalctl -u agent AGENT_TRACE=\(trace)"))
+        for step in ["received", "verified", "decoded", "published", "taken up", "in all"] {
+            let line = try #require(text.split(separator: "\n").first { $0.contains("  \(step) ") }, "\(step)")
+            #expect(!line.contains(" - "), "\(line)")
+        }
+    }
+
     @Test("Permissions: one socket for each right")
     func rights() throws {
         let host = try Host()

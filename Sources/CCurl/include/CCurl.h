@@ -132,6 +132,9 @@ void ccurl_sink_reset(ccurl_sink *_Nonnull sink);
 const char *_Nullable ccurl_header(CURL *_Nonnull h, const char *_Nonnull name);
 
 /// Seconds since 1970 of an HTTP date, or -1.
+/// Whether the host of a URL is written as an address that is refused: see CCurl.c for which these are.
+bool ccurl_names_metadata(const char *_Nonnull url);
+
 static inline int64_t ccurl_date(const char *_Nonnull text) { return (int64_t)curl_getdate(text, NULL); }
 
 /// A finished transfer of `m` and its result, or NULL when there is none left.

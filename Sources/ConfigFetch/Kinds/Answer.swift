@@ -64,11 +64,18 @@ struct Answer {
         return body.first(where: isText) == UInt8(ascii: "{") && body.last(where: isText) == UInt8(ascii: "}")
     }
 
-    /// How long the origin wants to be left alone, in nanoseconds. Junk in the header reads as no header.
+    /// How long the origin wants to be left alone, in nanoseconds: by a number of seconds, or a moment on its own clock.
+    /// Junk in the header reads as no header.
     var retryAfter: UInt64? {
-        transfer.header("Retry-After").flatMap { UInt64($0) }
-            .map { $0.multipliedReportingOverflow(by: 1_000_000_000) }
-            .map { $0.overflow ? UInt64.max : $0.partialValue }
+        guard let text = transfer.header("Retry-After") else { return nil }
+        if let seconds = UInt64(text) {
+            let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+            return overflow ? .max : nanoseconds
+        }
+        guard text.hasSuffix("GMT"), let until = CurlTransfer.date(text), let now = transfer.date("Date"), until > now
+        else { return nil }
+        let (nanoseconds, overflow) = UInt64(until - now).multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : nanoseconds
     }
 
     /// What says that the host has too much to do, or is not well; `nil` where nothing does.

@@ -41,6 +41,12 @@ final class HTTPSource: SourceClient {
                 lastReceived = Validators(etag: etag)
             }
             return .notModified
+        case 304 where request.step == 0:
+            // Nothing was asked that this could answer: a cache in between may be confused. Once more, past all of them.
+            var again = ask(.none)
+            again.headers.append(("Cache-Control", "no-cache"))
+            again.step = 1
+            return .ask(again)
         default: return answer.statusFailure
         }
     }

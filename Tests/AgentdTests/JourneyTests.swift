@@ -1,0 +1,59 @@
+import AgentTelemetry
+import ConfigAgent
+import ConfigPublish
+import ConfigSnapshot
+import LockLadder
+import Testing
+
+@testable import agentd
+
+@Suite("The way of a change to the workers")
+struct JourneyTests {
+    private func published(_ generation: UInt64, _ trace: Trace?) throws -> AgentEvent {
+        let name = try #require(SourceName("app"))
+        let digest = LeafTable.empty.contentDigest
+        let revision = SourceRevision(source: name, digest: digest, validators: .none, fetchedAt: 1, traceID: "")
+        let snapshot = Snapshot(
+            generation: generation,
+            merged: LayerMerge([.empty]),
+            digest: digest,
+            publishedAt: 1,
+            sources: [revision]
+        )
+        return .published(snapshot, source: trace == nil ? nil : revision, trace: trace)
+    }
+
+    @Test("Its record gives each step's time, and the whole")
+    func record() throws {
+        let journeys = Journeys()
+        var trace = Trace()
+        trace[.requested] = 1_000_000
+        trace[.received] = 3_000_000
+        trace[.verified] = 3_004_000
+        trace[.decoded] = 3_504_000
+        journeys.note(try published(7, trace))
+        var journey = try #require(journeys.arrived(7))
+        #expect(journeys.arrived(7) == nil, "told once")
+        journey.publishedAt = MonotonicTime(nanoseconds: 3_510_000)
+        let record = EventRecords.arrived(journey, generation: 7, at: MonotonicTime(nanoseconds: 4_510_000))
+        let fields = Dictionary(uniqueKeysWithValues: record.fields.map { ($0.name, $0.value) })
+        #expect(
+            fields == [
+                "AGENT_EVENT": "taken_up", "AGENT_SOURCE": "app", "AGENT_GENERATION": "7", "AGENT_TRACE": trace.text,
+                "AGENT_FETCH_US": "2000", "AGENT_VERIFY_US": "4", "AGENT_DECODE_US": "500", "AGENT_PUBLISH_US": "6",
+                "AGENT_WORKERS_US": "1000", "AGENT_LATENCY_US": "3510",
+            ]
+        )
+        #expect(record.message == "generation 7 is in use by all workers, 3.5 ms after source app was asked")
+    }
+
+    @Test("What no source has caused has no way; what never arrives is forgotten")
+    func bounds() throws {
+        let journeys = Journeys()
+        journeys.note(try published(1, nil))
+        #expect(journeys.arrived(1) == nil)
+        for generation in 2...1_000 { journeys.note(try published(UInt64(generation), Trace())) }
+        #expect(journeys.arrived(2) == nil)
+        #expect(journeys.arrived(1_000) != nil)
+    }
+}
