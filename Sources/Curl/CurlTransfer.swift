@@ -164,9 +164,6 @@ public final class CurlTransfer {
     }
 
     private func configure(_ request: Request) -> Bool {
-        // A proxy would connect to any address. One that is refused is left to our own rule for sockets.
-        let isRefused = !request.allowsLinkLocal && ccurl_names_metadata(request.url)
-        let proxy = isRefused ? nil : request.proxy
         for (name, value) in request.headers {
             // A header without a value is written with a semicolon, or libcurl would remove it.
             let line = value.isEmpty ? "\(name);" : "\(name): \(value)"
@@ -178,14 +175,9 @@ public final class CurlTransfer {
             (CURLOPT_PROTOCOLS_STR, request.schemes),
             (CURLOPT_UNIX_SOCKET_PATH, request.unixSocket),
             (CURLOPT_PINNEDPUBLICKEY, request.pins.isEmpty ? nil : request.pins.joined(separator: ";")),
-            (CURLOPT_PROXY, proxy?.url),
-            (CURLOPT_PROXYUSERNAME, proxy?.user),
-            (CURLOPT_PROXYPASSWORD, proxy?.password),
             (CURLOPT_USERAGENT, "config-agent"),
         ]
-        for (option, value) in strings {
-            if let value, ccurl_set_string(handle, option, value) != CURLE_OK { return false }
-        }
+        guard set(strings), configureProxy(request) else { return false }
         let files: [(file: CURLoption, blob: CURLoption, Request.PEM?)] = [
             (CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB, request.ca),
             (CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB, request.certificate),
@@ -205,6 +197,20 @@ public final class CurlTransfer {
             && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
+    }
+
+    private func set(_ strings: [(CURLoption, String?)]) -> Bool {
+        strings.allSatisfy { option, value in value.map { ccurl_set_string(handle, option, $0) == CURLE_OK } ?? true }
+    }
+
+    private func configureProxy(_ request: Request) -> Bool {
+        // A proxy would connect to any address. One that is refused is left to our own rule for sockets.
+        if !request.allowsLinkLocal, ccurl_names_metadata(request.url) { return true }
+        return set([
+            (CURLOPT_PROXY, request.proxy?.url),
+            (CURLOPT_PROXYUSERNAME, request.proxy?.user),
+            (CURLOPT_PROXYPASSWORD, request.proxy?.password),
+        ])
     }
 
     private func configure(_ file: CURLoption, _ blob: CURLoption, _ pem: Request.PEM) -> Bool {

@@ -31,13 +31,9 @@ enum Daemon {
         guard journal.start() else { return fail("the system has no thread for agent-journal") }
         defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: journalNanoseconds)) }
         journal.log(started(configuration))
-        let journeys = Journeys()
-        let tell: @Sendable (AgentEvent) -> Void = { event in
-            journeys.note(event)
-            journal.log(EventRecords.record(event))
-        }
+        let journeys = Journeys(journal)
         do {
-            let agent = try Agent(AgentPlan(configuration), events: tell)
+            let agent = try agent(configuration, journal, journeys)
             let reloader = Reloader(
                 path: configFile,
                 configuration: configuration,
@@ -52,10 +48,7 @@ enum Daemon {
                 configFile: configFile,
                 limits: ClientLimits(configuration.limits),
                 reload: { reloader.reload(deliver: $0) },
-                arrived: { generation, time in
-                    guard let journey = journeys.arrived(generation) else { return }
-                    journal.log(EventRecords.arrived(journey, generation: generation, at: time))
-                }
+                arrived: journeys.arrived
             )
             let server = ControlServer(agent: agent, journal: journal, options: options)
             let wake = loop.wake
@@ -83,6 +76,17 @@ enum Daemon {
         } catch {
             journal.log(JournalRecord(.error, nil, "cannot start: \(error)", [("AGENT_EVENT", "start_failed")]))
             return 1
+        }
+    }
+
+    private static func agent(
+        _ configuration: AgentConfiguration,
+        _ journal: Journal,
+        _ journeys: Journeys
+    ) throws(Agent.StartError) -> Agent {
+        try Agent(AgentPlan(configuration)) { event in
+            journeys.note(event)
+            journal.log(EventRecords.record(event))
         }
     }
 

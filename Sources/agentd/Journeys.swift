@@ -1,3 +1,4 @@
+internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigSnapshot
 internal import LockLadder
@@ -17,6 +18,10 @@ final class Journeys: Sendable {
 
     private let underWay = Mutex("agentd.journeys", [UInt64: Journey]())
 
+    private let journal: Journal
+
+    init(_ journal: Journal) { self.journal = journal }
+
     /// A change sets out: just before it is published.
     func note(_ event: AgentEvent) {
         guard case .published(let snapshot, let revision?, let trace?) = event else { return }
@@ -34,8 +39,11 @@ final class Journeys: Sendable {
         underWay.withLock { $0[generation]?.publishedAt = now }
     }
 
-    /// The last worker has it.
-    ///
-    /// - Returns: `nil` for what no source has caused.
-    func arrived(_ generation: UInt64) -> Journey? { underWay.withLock { $0.removeValue(forKey: generation) } }
+    /// The last worker has it. Nothing is told of what no source has caused.
+    func arrived(_ generation: UInt64, at time: MonotonicTime) {
+        guard let journey = end(generation) else { return }
+        journal.log(EventRecords.arrived(journey, generation: generation, at: time))
+    }
+
+    func end(_ generation: UInt64) -> Journey? { underWay.withLock { $0.removeValue(forKey: generation) } }
 }

@@ -25,15 +25,15 @@ struct JourneyTests {
 
     @Test("Its record gives each step's time, and the whole")
     func record() throws {
-        let journeys = Journeys()
+        let journeys = Journeys(Journal(level: .error, warnWait: .max, reportInterval: .max))
         var trace = Trace()
         trace[.requested] = 1_000_000
         trace[.received] = 3_000_000
         trace[.verified] = 3_004_000
         trace[.decoded] = 3_504_000
         journeys.note(try published(7, trace))
-        var journey = try #require(journeys.arrived(7))
-        #expect(journeys.arrived(7) == nil, "told once")
+        var journey = try #require(journeys.end(7))
+        #expect(journeys.end(7) == nil, "told once")
         journey.publishedAt = MonotonicTime(nanoseconds: 3_510_000)
         let record = EventRecords.arrived(journey, generation: 7, at: MonotonicTime(nanoseconds: 4_510_000))
         let fields = Dictionary(uniqueKeysWithValues: record.fields.map { ($0.name, $0.value) })
@@ -49,11 +49,11 @@ struct JourneyTests {
 
     @Test("What no source has caused has no way; what never arrives is forgotten")
     func bounds() throws {
-        let journeys = Journeys()
+        let journeys = Journeys(Journal(level: .error, warnWait: .max, reportInterval: .max))
         journeys.note(try published(1, nil))
-        #expect(journeys.arrived(1) == nil)
+        #expect(journeys.end(1) == nil)
         for generation in 2...1_000 { journeys.note(try published(UInt64(generation), Trace())) }
-        #expect(journeys.arrived(2) == nil)
-        #expect(journeys.arrived(1_000) != nil)
+        #expect(journeys.end(2) == nil)
+        #expect(journeys.end(1_000) != nil)
     }
 }
