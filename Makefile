@@ -24,7 +24,7 @@ LADDER := .build/ladder
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults example fast-paths coverage bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
+	test-faults example fast-paths coverage coverage-report bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
 	figures format lint clean
 
 help: ## list the targets
@@ -95,17 +95,26 @@ install: ## copy the programs of `make build` and their files below DESTDIR
 run: build ## see it work: an agent, an origin and a change, on a copy of etc/agent/sample
 	@packaging/scripts/run-demo.sh
 
+# One build that counts lines serves them all: two would take five minutes more.
+test: export DEBUG := .build/coverage
+test: export DEBUG_FLAGS := --enable-code-coverage
 test: deps-test ## every test, with its own set-up
-	@packaging/scripts/test-all.sh lint test-unit test-tsan coverage example fast-paths bench-quick test-system test-faults
+	@packaging/scripts/test-all.sh lint test-unit coverage-report test-tsan example fast-paths bench-quick test-system \
+		test-faults
+
+# Where the tests are built, and how.
+DEBUG ?= .build
+DEBUG_FLAGS ?=
 
 test-build: deps
-	@$(SWIFT) build --build-tests
+	@$(SWIFT) build --build-tests --scratch-path $(DEBUG) $(DEBUG_FLAGS)
 
 # Of a thousand tests begun at once each waits for all the others whenever it pauses, and runs out of time.
 AT_ONCE = --experimental-maximum-parallelization-width 4
 
 test-unit: test-build ## the unit tests
-	@packaging/scripts/run-tests.sh unit $(SWIFT) test $(AT_ONCE) --skip-build --skip SystemTests --skip FaultTests --skip ModelTests
+	@packaging/scripts/run-tests.sh unit $(SWIFT) test $(AT_ONCE) --skip-build --scratch-path $(DEBUG) $(DEBUG_FLAGS) \
+		--skip SystemTests --skip FaultTests --skip ModelTests
 
 example: deps ## the program in Tests/Example, which uses LockLadder alone
 	@SWIFT="$(SWIFT)" packaging/scripts/check-example.sh
@@ -114,14 +123,11 @@ fast-paths: deps ## the machine code of the ladder's fast paths
 	@$(SWIFT) build -c release --product ladder-fast-paths
 	@packaging/scripts/check-fast-paths.py .build/release/ladder-fast-paths
 
-# Tried once more when a test failed: the verdict on the tests is that of test-unit, which is not tried again.
-coverage: deps ## which lines, and which error paths, the unit tests run
-	@for try in first second; do \
-		SWIFT_BACKTRACE=enable=no $(SWIFT) test $(AT_ONCE) --enable-code-coverage --scratch-path .build/coverage \
-			--disable-xctest --skip SystemTests --skip FaultTests --skip ModelTests >.build/coverage.log 2>&1 && break; \
-		grep -E '✘|error:' .build/coverage.log; \
-		[ $$try = first ] || exit 1; \
-	done
+coverage: ## which lines, and which error paths, the unit tests run
+	@$(MAKE) --no-print-directory test-unit DEBUG=.build/coverage DEBUG_FLAGS=--enable-code-coverage
+	@$(MAKE) --no-print-directory coverage-report
+
+coverage-report:
 	@packaging/scripts/coverage.py "$$($(SWIFT) test --show-codecov-path --scratch-path .build/coverage)" \
 		.build/coverage-missed.txt
 
@@ -130,11 +136,12 @@ test-tsan: deps ## the unit tests under the thread sanitizer
 		--skip SystemTests --skip FaultTests --skip ModelTests
 
 test-system: deps-test test-build build ## the programs with real nginx and with a real systemd (needs root)
-	@packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --no-parallel --filter '^(SystemTests|SourceSystemTests)\.'
+	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --scratch-path $(DEBUG) \
+		--no-parallel --filter '^(SystemTests|SourceSystemTests)\.'
 
 test-faults: deps-test test-build ## faults provoked from outside, and models of the lock protocols
-	@packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --no-parallel \
-		--filter '^(FaultTests|ModelTests)\.'
+	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --scratch-path $(DEBUG) \
+		--no-parallel --filter '^(FaultTests|ModelTests)\.'
 
 # What takes its turn in the ladder's benchmark, each program under its name in one directory.
 bench-programs: deps-bench

@@ -265,7 +265,6 @@ void ccurl_prepare(CURL *h) {
     curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(h, CURLOPT_MAXLIFETIME_CONN, 600L);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
     curl_easy_setopt(h, CURLOPT_CA_CACHE_TIMEOUT, 0L); // else a replaced CA file stays trusted for a day

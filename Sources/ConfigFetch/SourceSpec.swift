@@ -109,6 +109,8 @@ public struct SourceSpec: Sendable, Equatable {
     /// After the n-th failure in a row the wait is drawn from 0 to `retryBase · 2ⁿ⁻¹`, at most `retryMax`. Nanoseconds.
     public var retryBase: UInt64 = 1_000_000_000
     public var retryMax: UInt64 = 60_000_000_000
+    /// A source that says "not modified" is believed for so long; then the document is fetched and compared. Nanoseconds.
+    public var auditInterval: UInt64 = 3_600_000_000_000
     /// Bounds the document after decompression.
     public var maxBytes = 16 << 20
     /// How long nobody has read the document before the source falls asleep, in nanoseconds; `nil` for a source that never
@@ -153,15 +155,7 @@ public struct SourceSpec: Sendable, Equatable {
     /// together are one, and so is a host behind each proxy: it is one of the two that fails.
     var host: String { proxy.map { "\(origin) by way of \($0.url)" } ?? origin }
 
-    private var origin: String {
-        switch kind {
-        case .file: FetchLoop.files
-        case .unix: unixSocket ?? ""
-        case .http, .https: URLParts(url).origin
-        case .etcd, .consul, .nacos: KeyURL(url).endpoint
-        case .s3, .appconfig: endpoint ?? "\(kind.rawValue).\(region ?? "")"
-        }
-    }
+    private var origin: String { kind.client?.host(of: self) ?? FetchLoop.files }
 
     /// The URL as it may be shown: without a query's values and without a user.
     public var redactedURL: String {

@@ -20,6 +20,8 @@ public final class CurlTransfer {
         /// The environment is never asked for one.
         public var proxy: Proxy?
         public var allowsLinkLocal = false
+        /// No request goes over a connection that is older: names may lead elsewhere by now.
+        public var oldestConnectionSeconds = 600
         /// Bounds the body after decompression.
         public var maxBodyBytes = 16 << 20
         /// Asked before much memory is taken for the body; `nil` to take it as it comes.
@@ -196,6 +198,7 @@ public final class CurlTransfer {
         return ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
             && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
+            && ccurl_set_long(handle, CURLOPT_MAXLIFETIME_CONN, request.oldestConnectionSeconds) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
     }
 

@@ -82,6 +82,28 @@ struct ConsulContractTests {
         try waitUntil("the change") { harness.body == #"{"v":1}"# }
     }
 
+    @Test("A return is not a change: neither one at the end of the wait nor one for nothing publishes anything")
+    func returns() throws {
+        let consul = try ConsulContract()
+        defer { consul.stop() }
+        consul.put("k", #"{"v":1}"#)
+        let harness = try Harness([watched(.consul, consul.url("/k")) { $0.watchWait = second }])
+        try harness.start()
+        func asked() -> [String?] { consul.requests.map { $0.parameters["index"] } }
+        // At the end of the wait the index is the one that was asked from: that needs no look at all.
+        try waitUntil("three waits") { asked().count >= 4 }
+        #expect(asked().prefix(4) == [nil, "2", "2", "2"])
+        // For nothing: the index has grown and the value has not changed.
+        consul.wakeForNothing()
+        try waitUntil("a look") { asked().filter { $0 == nil }.count == 2 }
+        try waitUntil("a blocking query from the new index") { asked().last == "3" }
+        #expect(harness.received.count == 2)
+        let bodies = Set(harness.received.compactMap { $0.result.document?.body })
+        #expect(bodies.count == 1, "the same bytes, which later stages know")
+        consul.put("k", #"{"v":2}"#)
+        try waitUntil("the change") { harness.body == #"{"v":2}"# }
+    }
+
     @Test("A wrong token is a failure that says where to look, and never the token")
     func wrongToken() throws {
         let consul = try ConsulContract(token: "right")
@@ -91,6 +113,83 @@ struct ConsulContractTests {
         let failure = try #require(harness.received.first?.result.failure)
         #expect(failure.message == "the origin answers HTTP status 403")
         #expect(failure.hint?.contains("auth") == true)
+    }
+}
+
+/// The real one is asked in `EtcdTests`. Here it says at a moment of our choosing what it says seldom.
+@Suite("etcd, where the real one is seldom met")
+struct EtcdContractTests {
+    /// Answers ranges with `value` at `revision`, and each watch with what `watch` says of its first revision.
+    private final class Fake: Sendable {
+        let state: Mutex<(value: String, revision: Int)>
+        let origin: Mutex<HeldOrigin?>
+
+        init(_ value: String, at revision: Int, watch: @escaping @Sendable (_ start: Int) -> String) throws {
+            state = Mutex("test.etcd", (value, revision))
+            origin = Mutex("test.etcd.origin", nil)
+            let server = try HeldOrigin { [unowned self] request in
+                if request.route == "/v3/watch" {
+                    let start = Self.start(of: request) ?? 0
+                    return .hold(Array("HTTP/1.1 200 OK\r\n\r\n\(watch(start))\n".utf8))
+                }
+                let (value, revision) = state.withLock { $0 }
+                let encoded = APIJSON.base64(Array(value.utf8))
+                let header = #"{"cluster_id":"1","revision":"\#(revision)"}"#
+                return .http(
+                    200,
+                    body: Array(#"{"header":\#(header),"kvs":[{"key":"aw==","value":"\#(encoded)"}]}"#.utf8)
+                )
+            }
+            origin.withLock { $0 = server }
+        }
+
+        static func start(of request: OriginRequest) -> Int? {
+            let text = String(decoding: request.body, as: UTF8.self)
+            return text.firstRange(of: #""start_revision":""#).flatMap { range in
+                Int(text[range.upperBound...].prefix { $0.isNumber })
+            }
+        }
+
+        var url: String { "etcd+" + (origin.withLock { $0?.url("/k") } ?? "") }
+        func stop() { origin.withLock { $0?.stop() } }
+        var requests: [OriginRequest] { origin.withLock { $0?.requests ?? [] } }
+        var starts: [Int] { requests.filter { $0.route == "/v3/watch" }.compactMap(Self.start) }
+    }
+
+    @Test("What was compacted away is fetched as it is now, and watched from there")
+    func compaction() throws {
+        // The stream stays open, as etcd's does.
+        let etcd = try Fake("1", at: 10) { start in
+            start <= 15
+                ? #"{"result":{"header":{"revision":"20"},"canceled":true,"compact_revision":"15"}}"#
+                : #"{"result":{"created":true}}"#
+        }
+        defer { etcd.stop() }
+        let harness = try Harness([watched(.etcd, etcd.url)])
+        etcd.state.withLock { $0 = ("1", 10) }
+        try harness.start()
+        etcd.state.withLock { $0 = ("2", 20) }
+        try waitUntil("what is there now") { harness.body == "2" }
+        try waitUntil("the watch from there") { etcd.starts.contains(21) }
+        let watch = try #require(harness.facts("a")?.watch)
+        #expect(watch.lastFailure?.failure.message.contains("compacted away") == true)
+        #expect(harness.facts("a")?.failuresByClass.isEmpty == true, "the source itself has not failed")
+    }
+
+    @Test("A watch that dies in silence costs a poll's time: what it should have told is found, and watched from there")
+    func silence() throws {
+        let etcd = try Fake("1", at: 10) { _ in #"{"result":{"created":true}}"# }
+        defer { etcd.stop() }
+        let harness = try Harness([watched(.etcd, etcd.url) { $0.poll = 1...1 }])
+        try harness.start()
+        try waitUntil("the watch") { etcd.starts == [11] }
+        etcd.state.withLock { $0 = ("2", 11) }
+        try waitUntil("the change") { harness.body == "2" }
+        #expect(etcd.starts == [11], "it may still be alive: nothing speaks against it")
+        // A store that counts from an earlier number, as one that was wiped, never reaches the number it is watched from.
+        etcd.state.withLock { $0 = ("3", 4) }
+        try waitUntil("the change") { harness.body == "3" }
+        try waitUntil("the watch from the new count") { etcd.starts == [11, 5] }
     }
 }
 

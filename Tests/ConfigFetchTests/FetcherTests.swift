@@ -226,8 +226,8 @@ struct FetcherTests {
 
     // MARK: Failures and time
 
-    private func secondsToNextPoll(_ harness: Harness) throws -> Double {
-        let due = try #require(harness.facts("a")?.nextPollAt)
+    private func secondsToNextPoll(_ harness: Harness, _ name: String = "a") throws -> Double {
+        let due = try #require(harness.facts(name)?.nextPollAt)
         return Double(due - WallClock.nowNanoseconds) / 1e9
     }
 
@@ -319,6 +319,83 @@ struct FetcherTests {
         let failure = try #require(harness.received.first?.result.failure)
         #expect(failure.code == "timeout")
         #expect(failure.message.hasSuffix("has begun to answer and does not go on"))
+    }
+
+    @Test("An origin that wrongly says 'not modified' is found out: now and then the document itself is fetched")
+    func audit() throws {
+        // As of two documents of one length and one second: the same ETag.
+        func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
+            return { request in
+                let isConditional = request.headers["if-none-match"] != nil
+                let headers = ["ETag": "\"same\""]
+                return isConditional
+                    ? .http(304, headers: headers) : .http(200, headers: headers, body: Array(body.utf8))
+            }
+        }
+        let origin = try HeldOrigin(answer(#"{"v":1}"#))
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.poll = 1...1
+            $0.auditInterval = 3 * second
+            $0.retryBase = PollSchedule.shortestRetry
+            $0.retryMax = PollSchedule.shortestRetry
+        }
+        let harness = try Harness([source])
+        try harness.start()
+        origin.answer(answer(#"{"v":2}"#))
+        try waitUntil("the change") {
+            harness.last?.document.map { String(decoding: $0.body, as: UTF8.self) } == #"{"v":2}"#
+        }
+        let conditional = origin.requests.map { $0.headers["if-none-match"] != nil }
+        #expect(conditional.contains(true), "it was believed for a while")
+        // One that fails is made up for with the next request, and not an interval later.
+        origin.answer { .http($0.headers["if-none-match"] == nil ? 500 : 304) }
+        func failed() -> [Bool] {
+            origin.requests.dropFirst(conditional.count).map { $0.headers["if-none-match"] == nil }
+        }
+        try waitUntil("the failed audit") { failed().contains(true) }
+        try waitUntil("the request after it") { failed().drop { !$0 }.count >= 2 }
+        #expect(failed().drop { !$0 }.allSatisfy { $0 })
+    }
+
+    @Test("max-age moves the next poll within its bounds")
+    func maxAge() throws {
+        let origin = try HeldOrigin { _ in
+            .http(200, headers: ["Cache-Control": "public, max-age=300"], body: Array("{}".utf8))
+        }
+        defer { origin.stop() }
+        let harness = try Harness([
+            spec("within", .http, origin.url("/a")) { $0.poll = (10 * second)...(1_000 * second) },
+            spec("below", .http, origin.url("/b")) { $0.poll = (10 * second)...(20 * second) },
+        ])
+        try harness.start()
+        // The first time after the start spreads the sources, whatever was said.
+        for name in ["within", "below"] { try harness.command(name) }
+        try waitUntil("the time to be set") { try secondsToNextPoll(harness, "within") > 200 }
+        #expect(try secondsToNextPoll(harness, "within") <= 330)
+        #expect(try secondsToNextPoll(harness, "below") <= 20)
+    }
+
+    @Test("A document that later stages refuse is not fetched in a loop")
+    func refusedDocument() throws {
+        let origin = try HeldOrigin { .document("{ oops", to: $0) }
+        defer { origin.stop() }
+        let refusal = StageFailure(.decode, "syntax", "a comma too many")
+        let source = spec("a", .http, origin.url("/a")) { $0.poll = 1...1 }
+        let harness = try Harness([source]) { result in
+            if case .document = result {
+                .failed(refusal, retryAfterNanoseconds: nil)
+            } else {
+                Harness.acceptAll(result)
+            }
+        }
+        try harness.start()
+        try waitUntil("the wait of a failure, and not the next poll") { try secondsToNextPoll(harness) > 60 }
+        #expect(harness.facts("a")?.consecutiveFailures == 1)
+        // Nor is it believed to be known: what was refused has no validators.
+        try harness.refresh("a")
+        #expect(origin.requests.last?.headers["if-none-match"] == nil)
+        #expect(harness.facts("a")?.consecutiveFailures == 2)
     }
 
     @Test("A 304 that nothing asked for: the document is asked for once more, past all caches")

@@ -75,6 +75,23 @@ import Testing
         #expect(turns < 50)
     }
 
+    @Test("A connection is used again until it has grown old")
+    func oldConnections() throws {
+        let answer = response(body: body)
+        let server = try RawServer([.send(answer)] + (0..<999).flatMap { _ in [.receive, .send(answer)] })
+        defer { server.stop() }
+        let multi = try #require(CurlMulti())
+        for _ in 0..<20 { #expect(try perform(request(server.url()), on: multi).body == body) }
+        #expect(server.connections == 1)
+        // Whole seconds are counted.
+        let end = MonotonicTime.now.advanced(byNanoseconds: 60_000_000_000)
+        while server.connections == 1, end.nanoseconds(since: .now) > 0 {
+            #expect(try perform(request(server.url()) { $0.oldestConnectionSeconds = 1 }, on: multi).body == body)
+            usleep(100_000)
+        }
+        #expect(server.connections == 2)
+    }
+
     @Test("A kept connection is neither resolved nor connected again")
     func timingsTellWhatHappened() throws {
         let server = try RawServer([.send(response(body: body)), .receive, .send(response(body: body))])

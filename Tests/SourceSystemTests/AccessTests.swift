@@ -102,6 +102,59 @@ struct AccessTests {
         try waitForGreeting(agent, "to a friend")
     }
 
+    @Test(
+        "A certificate that has expired or is another's, a TLS that is too old, and one who wants to see a certificate"
+    )
+    func refused() throws {
+        let certificates = try Certificates()
+        try certificates.issue("expired", daysAgo: 10)
+        try certificates.issue("elsewhere", for: "127.0.0.9")
+        let root = try TemporaryDirectory(prefix: "refused")
+        try root.write("app.json", #"{"greeting": "hello"}"#)
+        let ports = try (0..<4).map { _ in try freePort() }
+        let client = "access_log off; ssl_verify_client on; ssl_client_certificate \(certificates.authority);"
+        // The lowest level of security: what else would keep OpenSSL from offering the old protocol is not meant here.
+        let old = "access_log off; ssl_ciphers DEFAULT:@SECLEVEL=0;"
+        let servers = [
+            certificates.server(port: ports[0], root: root.path, certificate: "expired"),
+            certificates.server(port: ports[1], root: root.path, certificate: "elsewhere"),
+            certificates.server(port: ports[2], root: root.path, protocols: "TLSv1.1", old),
+            certificates.server(port: ports[3], root: root.path, client),
+        ]
+        let nginx = try Nginx(extraServers: servers.joined(separator: "\n"))
+        defer { nginx.stop() }
+        // The old protocol is there for who wants it: what refuses it is the agent.
+        let spoken = try Program.check([
+            "sh", "-c",
+            "openssl s_client -connect 127.0.0.1:\(ports[2]) -tls1_1 -cipher DEFAULT:@SECLEVEL=0 </dev/null 2>/dev/null",
+        ])
+        #expect(spoken.contains("TLSv1.1"))
+        let names = ["expired", "elsewhere", "old", "shy"]
+        var sources: [String: SourceSettings] = [:]
+        for (name, port) in zip(names, ports) {
+            sources[name] = SourceSettings(
+                url: "https://127.0.0.1:\(port)/app.json",
+                more: ["tls: {ca: \(certificates.authority)}", "required: false", quickly]
+            )
+        }
+        sources["good"] = SourceSettings(url: "file://\(root.path("app.json"))")
+        let agent = try AgentProcess.ready(AgentSettings(sources: sources))
+        let expected = [
+            ("expired", "certificate", "expired"), ("elsewhere", "certificate", "127.0.0.1"),
+            ("old", "tls", "protocol"),
+            ("shy", "http_status", "400"),
+        ]
+        for (name, code, words) in expected {
+            let error = try waitFor("the error of \(name)", deadline: .seconds(30)) {
+                let error = try agent.status()["sources"][name]["last_error"]
+                return error["code"].string == nil ? nil : error
+            }
+            #expect(error["code"].string == code, "\(name)")
+            #expect(error["message"].string?.contains(words) == true, "\(name): \(error["message"].string ?? "")")
+        }
+        #expect(try agent.value("greeting").line == "\"hello\"")
+    }
+
     @Test("An authority that is not trusted any more ends the trust in connections that are open")
     func authority() throws {
         let certificates = try Certificates()

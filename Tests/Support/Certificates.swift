@@ -6,7 +6,6 @@ public struct Certificates: Sendable {
 
     public init() throws {
         directory = try TemporaryDirectory(prefix: "tls")
-        try directory.write("names", "subjectAltName=IP:127.0.0.1\n")
         try make(
             """
             openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
@@ -21,12 +20,18 @@ public struct Certificates: Sendable {
     public func key(_ name: String) -> String { directory.path("\(name).key") }
 
     /// Makes a key and a certificate of this name.
-    public func issue(_ name: String) throws {
+    ///
+    /// - Parameters:
+    ///   - address: whose certificate it is.
+    ///   - daysAgo: when it was made; it is good for two days.
+    public func issue(_ name: String, for address: String = "127.0.0.1", daysAgo: Int = 0) throws {
+        try directory.write("names", "subjectAltName=IP:\(address)\n")
+        let then = daysAgo > 0 ? "faketime -f -\(daysAgo)d" : ""
         try make(
             """
             openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
               -subj /CN=\(name) -keyout \(name).key -out \(name).csr
-            openssl x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            \(then) openssl x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
               -extfile names -out \(name).pem
             """
         )
@@ -48,11 +53,12 @@ public struct Certificates: Sendable {
         try Program.check(["sh", "-c", "set -e; cd \(directory.path)\n\(commands)"])
     }
 
-    /// A `server` block of nginx with the certificate `server`.
+    /// A `server` block of nginx with the certificate of that name.
     public func server(
         port: UInt16,
         root: String,
         protocols: String = "TLSv1.2 TLSv1.3",
+        certificate name: String = "server",
         _ more: String = "access_log off;"
     ) -> String {
         """
@@ -60,8 +66,8 @@ public struct Certificates: Sendable {
             listen 127.0.0.1:\(port) ssl http2;
             root \(root);
             ssl_protocols \(protocols);
-            ssl_certificate \(certificate("server"));
-            ssl_certificate_key \(key("server"));
+            ssl_certificate \(certificate(name));
+            ssl_certificate_key \(key(name));
             \(more)
         }
         """

@@ -32,6 +32,8 @@ final class AppConfigSource: SourceClient {
         endpoint = spec.endpoint ?? "https://appconfigdata.\(spec.region ?? "us-east-1").amazonaws.com"
     }
 
+    static func host(of spec: SourceSpec) -> String { spec.awsHost }
+
     func ask(_ validators: Validators) -> SourceRequest {
         if token != nil, let etag = validators.etag, etag == lastGiven { return configuration(Step.configuration) }
         return session

@@ -13,6 +13,8 @@ final class HTTPSource: SourceClient {
 
     init(_ spec: SourceSpec) { self.spec = spec }
 
+    static func host(of spec: SourceSpec) -> String { spec.unixSocket ?? URLParts(spec.url).origin }
+
     func ask(_ validators: Validators) -> SourceRequest {
         var request = SourceRequest(spec.url)
         request.headers = Self.conditions(validators) + spec.auth.httpHeaders

@@ -23,6 +23,8 @@ final class S3Source: SourceClient {
         }
     }
 
+    static func host(of spec: SourceSpec) -> String { spec.awsHost }
+
     func ask(_ validators: Validators) -> SourceRequest {
         var request = SourceRequest(location)
         if let etag = validators.etag { request.headers.append(("If-None-Match", etag)) }

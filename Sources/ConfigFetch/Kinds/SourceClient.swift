@@ -9,6 +9,9 @@ internal import Curl
 protocol SourceClient: AnyObject {
     init(_ spec: SourceSpec)
 
+    /// Whom such a source is asked of: requests to the same host share what may be under way to it, and its manners.
+    static func host(of spec: SourceSpec) -> String
+
     /// The first request of a conversation about the document.
     ///
     /// - Parameter validators: of the document in use; none where the document itself is wanted.
@@ -37,6 +40,7 @@ protocol SourceClient: AnyObject {
 }
 
 extension SourceClient {
+    static func host(of spec: SourceSpec) -> String { KeyURL(spec.url).endpoint }
     func watch() -> SourceRequest? { nil }
     func heard(_ piece: [UInt8]) -> News { .nothing }
     func heard(_ answer: Answer) -> News { .nothing }
@@ -98,17 +102,26 @@ enum News {
     case refused(StageFailure)
 }
 
-extension SourceSpec {
-    /// The client for a source of this kind; `nil` for files, which are read and not asked.
-    func makeClient() -> (any SourceClient)? {
-        switch kind {
-        case .http, .https, .unix: HTTPSource(self)
-        case .etcd: EtcdSource(self)
-        case .consul: ConsulSource(self)
-        case .s3: S3Source(self)
-        case .appconfig: AppConfigSource(self)
-        case .nacos: NacosSource(self)
+extension SourceSpec.Kind {
+    /// Whom sources of this kind are asked through; `nil` for files, which are read and not asked. All that the loop knows
+    /// of a kind.
+    var client: (any SourceClient.Type)? {
+        switch self {
+        case .http, .https, .unix: HTTPSource.self
+        case .etcd: EtcdSource.self
+        case .consul: ConsulSource.self
+        case .s3: S3Source.self
+        case .appconfig: AppConfigSource.self
+        case .nacos: NacosSource.self
         case .file: nil
         }
     }
+}
+
+extension SourceSpec {
+    /// A client for this source; `nil` for files.
+    func makeClient() -> (any SourceClient)? { kind.client.map { $0.init(self) } }
+
+    /// The server that stands for Amazon's, or Amazon's own.
+    var awsHost: String { endpoint ?? "\(kind.rawValue).\(region ?? "")" }
 }

@@ -96,7 +96,6 @@ extension FetchLoop {
             )
         }
         let there = Self.name(other, of: source)
-        fetcher.notify(.disagreement(source.spec.name, there, here))
         return StageFailure(
             .fetch,
             "disagreement",
@@ -113,7 +112,14 @@ extension FetchLoop {
         var memory = source.memory
         if let hash = document.hash { memory.recognise(hash) { ContentDigest(of: body) } }
         sources[source.spec.name]?.memory = memory
-        return memory.judge(document)
+        let verdict = memory.judge(document)
+        // The same document is found again with each probe, and told of once.
+        if case .disagrees(let other) = verdict, source.disagreement != document.hash {
+            sources[source.spec.name]?.disagreement = document.hash
+            let here = Self.name(document.place, of: source)
+            fetcher.notify(.disagreement(source.spec.name, Self.name(other, of: source), here))
+        }
+        return verdict
     }
 
     private static func name(_ place: Int?, of source: Source) -> String {
@@ -305,10 +311,6 @@ extension FetchLoop {
         of probe: Probe,
         _ source: Source
     ) -> Failover.Verdict {
-        if case .disagrees(let other) = judgement {
-            let there = Self.name(other, of: source)
-            fetcher.notify(.disagreement(source.spec.name, there, source.places[probe.place].spec.redactedURL))
-        }
         // A place is not left for one that has another document, and may lag or be wrong, while it does well itself.
         let isWanted = !source.spec.prefersQuickest || isInUse
         guard judgement == .fine, isWanted else { return .failed }

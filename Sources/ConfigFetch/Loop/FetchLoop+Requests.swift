@@ -125,7 +125,9 @@ extension FetchLoop {
                 return false
             }
             var trace = job.aim.trace
-            trace[.received] = MonotonicTime.now.nanoseconds
+            let now = MonotonicTime.now.nanoseconds
+            trace[.received] = now
+            sources[flight.key]?.fullAt = now
             let document = FetchedDocument(
                 source: flight.key,
                 body: body,

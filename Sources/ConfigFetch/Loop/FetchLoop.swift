@@ -20,6 +20,8 @@ final class FetchLoop {
         /// Which of them is asked.
         var failover: Failover
         var memory = RevisionMemory()
+        /// The hash of the last document that another place has given under the name of the one in use.
+        var disagreement: Int?
         /// Whether the validators are of the place that is asked: those of others mean nothing there.
         var hasMoved = false
         /// When its first place is looked at, while another one is asked.
@@ -33,7 +35,7 @@ final class FetchLoop {
         var failures = 0
         /// Whether it has a place of its own among those that began with it.
         var isSpread = false
-        /// When the document itself last came, or was last asked for.
+        /// When the document itself last came.
         var fullAt: UInt64
         /// Told apart from timers that were overtaken by a later decision.
         var pollAt: UInt64 = 0
@@ -84,9 +86,6 @@ final class FetchLoop {
         case readingTooLong(SourceName, id: UInt64)
         case idle(SourceName, at: UInt64)
     }
-
-    /// A source that says "not modified" is believed for an hour; then the document is fetched and compared.
-    private static let auditInterval: UInt64 = 3_600_000_000_000
 
     /// The one host that all files are together.
     static let files = "file"
@@ -310,12 +309,9 @@ final class FetchLoop {
 
     /// The validators to ask with: none where the document itself is wanted.
     private func trusted(_ source: Source, isFull: Bool) -> Validators {
-        let now = MonotonicTime.now.nanoseconds
-        guard isFull || source.hasMoved || source.validators.areYoung || now - source.fullAt > Self.auditInterval else {
-            return source.validators
-        }
-        sources[source.spec.name]?.fullAt = now
-        return .none
+        let age = MonotonicTime.now.nanoseconds - source.fullAt
+        let isBelieved = !source.hasMoved && !source.validators.areYoung && age <= source.spec.auditInterval
+        return isBelieved && !isFull ? source.validators : .none
     }
 
     func fail(_ flight: Flight, _ source: Source, _ failure: StageFailure, retryAfter: UInt64? = nil) {

@@ -28,6 +28,8 @@ struct Measurement: Codable {
     /// `at_most` or `at_least`.
     var goalKind: String?
     var met: Bool
+    /// What came one after the other, for a figure that is the largest of many.
+    var series: [Int]?
 
     enum CodingKeys: String, CodingKey {
         case name = "case"
@@ -37,7 +39,7 @@ struct Measurement: Codable {
         case ratioSpread = "ratio_spread"
         case goal
         case goalKind = "goal_kind"
-        case met
+        case met, series
     }
 
     /// - Parameter samples: one for each round.

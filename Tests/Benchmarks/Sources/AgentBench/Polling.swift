@@ -25,6 +25,7 @@ struct Polling {
         var perPoll: [Double] = []
         /// Bytes, beyond those of an agent with one source.
         var memory = 0.0
+        var memoryOfEach: Double { memory / Double(sources) / 1_024 }
         /// Microseconds that nineteen of twenty polls, and that nearly all, set out within.
         var late95 = 0.0
         var late999 = 0.0
@@ -46,10 +47,23 @@ struct Polling {
                     )
                 } ?? Measurement("\(name): processor time of a poll", "agentd", perPoll, unit: "us", .none)
             ]
-            let each = memory / Double(sources) / 1_024
-            rows.append(Measurement("\(name): memory of a source", "agentd", [each], unit: "KiB", .none))
+            rows.append(
+                few.map {
+                    Measurement(
+                        "\(name): memory of a source",
+                        "agentd",
+                        [memoryOfEach],
+                        against: "\($0.sources) sources",
+                        [$0.memoryOfEach],
+                        unit: "KiB",
+                        .atMost(1.3)
+                    )
+                } ?? Measurement("\(name): memory of a source", "agentd", [memoryOfEach], unit: "KiB", .none)
+            )
             rows.append(Measurement("\(name): 95 % of polls late by", "agentd", [late95 / 1_000], unit: "ms", .none))
-            rows.append(Measurement("\(name): 99.9 % of polls late by", "agentd", [late999 / 1_000], unit: "ms", .none))
+            // A tenth of the shortest time between two polls.
+            let late = late999 / 1_000
+            rows.append(Measurement("\(name): 99.9 % of polls late by", "agentd", [late], unit: "ms", .atMost(100)))
             rows.append(
                 Measurement("\(name): asked the least, to the mean", "agentd", [leastAsked], unit: "", .atLeast(0.5))
             )
