@@ -186,8 +186,8 @@ let package = Package(
         .testTarget(
             name: "ConfigAgentTests",
             dependencies: [
-                "AgentTestSupport", "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder",
-                "TestSupport",
+                "AgentTestSupport", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish", "ConfigSnapshot",
+                "LockLadder", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -39,7 +39,7 @@ public enum Scalar: Sendable, Equatable {
 
 /// Why a document cannot be understood: what is wrong, where, and what to do.
 public struct DecodeError: Error, Sendable, Equatable, CustomStringConvertible {
-    public enum Code: String, Sendable {
+    public enum Code: String, Sendable, CaseIterable {
         case notUTF8 = "not_utf8"
         case syntax
         case duplicateKey = "duplicate_key"

@@ -1,5 +1,6 @@
 import AgentTestSupport
 import ConfigAgent
+import ConfigDecode
 import ConfigFetch
 import ConfigSnapshot
 import Foundation
@@ -43,10 +44,38 @@ struct FaultListTests {
         #expect(agent.value("v") == "3")
     }
 
+    private static let sources = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/Sources"
+    private static let document = readText("\(sources)/ConfigFetch/ConfigFetch.docc/Faults.md")
+
+    @Test("Each code that fetching, verifying and decoding know is explained in it, and no other")
+    func codes() throws {
+        var known = Set(DecodeError.Code.allCases.map(\.rawValue))
+        let written = /(?:StageFailure\(\s*\.\w+,\s*|Code = )"([a-z_]+)"/
+        let ofTransfers = /\.\w+: "([a-z_]+)"/
+        for module in ["ConfigFetch", "ConfigVerify", "ConfigSnapshot"] {
+            let files = try #require(FileManager.default.enumerator(atPath: "\(Self.sources)/\(module)"))
+            for case let file as String in files where file.hasSuffix(".swift") {
+                let text = readText("\(Self.sources)/\(module)/\(file)")
+                known.formUnion(text.matches(of: written).map { String($0.1) })
+                if file.hasSuffix("/Answer.swift") {
+                    known.formUnion(text.matches(of: ofTransfers).map { String($0.1) })
+                }
+            }
+        }
+        #expect(known.count > 35, "they are found: \(known.sorted())")
+        let explained = Set(Self.document.matches(of: /`([a-z_0-9]+)`/).map { String($0.1) })
+        #expect(known.subtracting(explained).isEmpty)
+        let rows = Self.document.split(separator: "\n").filter { $0.hasPrefix("| ") }
+        let listed = Set(
+            rows.compactMap { $0.split(separator: "|")[1].firstMatch(of: /`([a-z_0-9]+)`/)?.1 }.map(String.init)
+        )
+        #expect(listed.count > 30)
+        #expect(listed.subtracting(known).isEmpty)
+    }
+
     @Test("The document for operators has the same list")
     func documented() throws {
-        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let text = readText("/\(root)/Sources/ConfigFetch/ConfigFetch.docc/Faults.md")
+        let text = Self.document
         var rows: [String: String] = [:]
         for line in text.split(separator: "\n") where line.hasPrefix("| ") {
             let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
