@@ -96,24 +96,25 @@ run: build ## see it work: an agent, an origin and a change, on a copy of etc/ag
 	@packaging/scripts/run-demo.sh
 
 # One build that counts lines serves them all: two would take five minutes more.
-test: export DEBUG := .build/coverage
-test: export DEBUG_FLAGS := --enable-code-coverage
+test: export TEST_SCRATCH := .build/coverage
+test: export TEST_FLAGS := --enable-code-coverage
 test: deps-test ## every test, with its own set-up
 	@packaging/scripts/test-all.sh lint test-unit coverage-report test-tsan example fast-paths bench-quick test-system \
 		test-faults
 
 # Where the tests are built, and how.
-DEBUG ?= .build
-DEBUG_FLAGS ?=
+TEST_SCRATCH ?= .build
+TEST_FLAGS ?=
 
 test-build: deps
-	@$(SWIFT) build --build-tests --scratch-path $(DEBUG) $(DEBUG_FLAGS)
+	@$(SWIFT) build --build-tests --scratch-path $(TEST_SCRATCH) $(TEST_FLAGS)
 
 # Of a thousand tests begun at once each waits for all the others whenever it pauses, and runs out of time.
 AT_ONCE = --experimental-maximum-parallelization-width 4
 
 test-unit: test-build ## the unit tests
-	@packaging/scripts/run-tests.sh unit $(SWIFT) test $(AT_ONCE) --skip-build --scratch-path $(DEBUG) $(DEBUG_FLAGS) \
+	@rm -f .build/coverage/*/debug/codecov/*.json
+	@packaging/scripts/run-tests.sh unit $(SWIFT) test $(AT_ONCE) --skip-build --scratch-path $(TEST_SCRATCH) $(TEST_FLAGS) \
 		--skip SystemTests --skip FaultTests --skip ModelTests
 
 example: deps ## the program in Tests/Example, which uses LockLadder alone
@@ -124,23 +125,25 @@ fast-paths: deps ## the machine code of the ladder's fast paths
 	@packaging/scripts/check-fast-paths.py .build/release/ladder-fast-paths
 
 coverage: ## which lines, and which error paths, the unit tests run
-	@$(MAKE) --no-print-directory test-unit DEBUG=.build/coverage DEBUG_FLAGS=--enable-code-coverage
+	@$(MAKE) --no-print-directory test-unit TEST_SCRATCH=.build/coverage TEST_FLAGS=--enable-code-coverage
 	@$(MAKE) --no-print-directory coverage-report
 
+# Of tests that failed there are no figures: that they did is told already.
 coverage-report:
-	@packaging/scripts/coverage.py "$$($(SWIFT) test --show-codecov-path --scratch-path .build/coverage)" \
-		.build/coverage-missed.txt
+	@report="$$($(SWIFT) test --show-codecov-path --scratch-path .build/coverage)"; \
+	if [ -f "$$report" ]; then packaging/scripts/coverage.py "$$report" .build/coverage-missed.txt; \
+	else echo "no figures: a test has failed, or none has run"; fi
 
 test-tsan: deps ## the unit tests under the thread sanitizer
 	@packaging/scripts/run-tests.sh tsan $(SWIFT) test $(AT_ONCE) --sanitize thread --scratch-path .build/tsan \
 		--skip SystemTests --skip FaultTests --skip ModelTests
 
 test-system: deps-test test-build build ## the programs with real nginx and with a real systemd (needs root)
-	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --scratch-path $(DEBUG) \
+	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(SystemTests|SourceSystemTests)\.'
 
 test-faults: deps-test test-build ## faults provoked from outside, and models of the lock protocols
-	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --scratch-path $(DEBUG) \
+	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(FaultTests|ModelTests)\.'
 
 # What takes its turn in the ladder's benchmark, each program under its name in one directory.

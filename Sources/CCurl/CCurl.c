@@ -192,17 +192,19 @@ bool ccurl_names_metadata(const char *text) {
     if (!url) return false;
     char *host = NULL;
     bool found = false;
-    // Other ways to write a number are made the usual one.
     if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK
-        && curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        && (curl_url_get(url, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK // makes digits of other scripts ours
+            || curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)) {
         struct in_addr v4;
         struct in6_addr v6;
         size_t length = strlen(host);
+        while (length > 1 && host[length - 1] == '.') host[--length] = 0;
         if (host[0] == '[' && host[length - 1] == ']') {
             host[length - 1] = 0;
             found = inet_pton(AF_INET6, host + 1, &v6) == 1 && is_metadata_v6(&v6);
         } else {
-            found = inet_pton(AF_INET, host, &v4) == 1 && is_metadata_v4(ntohl(v4.s_addr));
+            // Takes all the ways to write an address that resolvers take.
+            found = inet_aton(host, &v4) == 1 && is_metadata_v4(ntohl(v4.s_addr));
         }
     }
     curl_free(host);

@@ -120,6 +120,7 @@ public final class CurlTransfer {
     private let body = BodyBuffer()
     private let errorText: UnsafeMutablePointer<CChar>
     private var headerList: UnsafeMutablePointer<curl_slist>?
+    private var connectTo: UnsafeMutablePointer<curl_slist>?
     /// Where it says that a piece of its body has come, while it is under way.
     var pieces: CurlPieces?
     private var hasPiece = false
@@ -160,6 +161,7 @@ public final class CurlTransfer {
     deinit {
         curl_easy_cleanup(handle)
         curl_slist_free_all(headerList)
+        curl_slist_free_all(connectTo)
         ccurl_sink_reset(sink)
         sink.deallocate()
         errorText.deallocate()
@@ -198,6 +200,8 @@ public final class CurlTransfer {
         return ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
             && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
+            // Nobody else may come to such an address over a connection that was kept.
+            && ccurl_set_long(handle, CURLOPT_FORBID_REUSE, request.allowsLinkLocal ? 1 : 0) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_MAXLIFETIME_CONN, request.oldestConnectionSeconds) == CURLE_OK
             && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
     }
@@ -207,8 +211,12 @@ public final class CurlTransfer {
     }
 
     private func configureProxy(_ request: Request) -> Bool {
-        // A proxy would connect to any address. One that is refused is left to our own rule for sockets.
-        if !request.allowsLinkLocal, ccurl_names_metadata(request.url) { return true }
+        if !request.allowsLinkLocal, ccurl_names_metadata(request.url) {
+            // A proxy would connect to any address. This way of writing it may also be one that only a resolver
+            // understands. So it is written plainly, for our own rule for sockets to refuse.
+            connectTo = curl_slist_append(nil, "::169.254.169.254:")
+            return ccurl_set_list(handle, CURLOPT_CONNECT_TO, connectTo) == CURLE_OK
+        }
         return set([
             (CURLOPT_PROXY, request.proxy?.url),
             (CURLOPT_PROXYUSERNAME, request.proxy?.user),

@@ -26,7 +26,8 @@ final class Journeys: Sendable {
     func note(_ event: AgentEvent) {
         guard case .published(let snapshot, let revision?, let trace?) = event else { return }
         underWay.withLock { journeys in
-            journeys[snapshot.generation] = Journey(source: revision.source, trace: trace)
+            // A worker may have it before the publisher comes to tell; this is just before then.
+            journeys[snapshot.generation] = Journey(source: revision.source, trace: trace, publishedAt: .now)
             if journeys.count > Self.most {
                 journeys = journeys.filter { $0.key + Self.most / 2 > snapshot.generation }
             }

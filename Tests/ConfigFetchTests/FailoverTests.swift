@@ -88,10 +88,39 @@ struct FailoverTests {
         #expect(failover.nextProbe(at: 1_000) == 0)
         #expect(failover.note(.failed, at: 1_000) == nil)
         #expect(failover.note(.failed, at: 1_000)?.to == 0)
-        // All of them rest: it stays where it is.
+        // All of them rest: it stays where it is, and is no suspect, who would be asked each second.
         for place in 0...2 { failover.rest(place, until: 5_000) }
         for _ in 0..<8 { #expect(failover.note(.failed, at: 2_000) == nil) }
         #expect(failover.active == 0)
+        #expect(failover.isExhausted && !failover.isSuspect)
+    }
+
+    @Test("With nowhere to go, one that is slow stays in use and is asked as usual")
+    func nowhere() {
+        var failover = Failover(places: 2)
+        failover.rest(0, until: 1_000)
+        #expect(failover.note(.unavailable, at: 10) == away)
+        #expect(failover.note(.good, at: 20) == nil)
+        for _ in 0..<5 { #expect(failover.note(.slow, at: 30) == nil) }
+        #expect(!failover.isSuspect)
+    }
+
+    @Test("Where all want to be left alone, the one that wants it for the shortest time is asked after it")
+    func shortestRest() {
+        var failover = Failover(places: 2)
+        #expect(failover.note(.unavailable, at: 10) == away)
+        failover.rest(1, until: 60)
+        #expect(failover.note(.unavailable, at: 20)?.to == 0)
+        failover.rest(0, until: 3_600)
+        #expect(failover.note(.unavailable, at: 30) == away)
+        #expect(failover.activeRests == 60)
+        // After a sleep or a reload the same is known, and one is asked that may be.
+        var later = Failover(places: 2)
+        later.goOn(from: failover, at: 100)
+        #expect(later.active == 1 && later.firstProbeAt == 3_600)
+        later = Failover(places: 2)
+        later.goOn(from: failover, at: 5_000)
+        #expect(later.active == 0)
     }
 
     @Test("The way back takes several good probes in a row")
@@ -279,6 +308,10 @@ struct RevisionMemoryTests {
         #expect(memory.judge(document(1, at: 1)) == .older)
         memory.accept(document(3, at: 1))
         #expect(memory.judge(document(2, at: 0)) == .older, "the first place is back, and lags")
+        // Once the first place says it too, it may take it back, and the mirror follows.
+        memory.accept(document(3, at: 0))
+        #expect(memory.judge(document(2, at: 1)) == .older)
+        #expect(memory.judge(document(2, at: 0)) == .fine)
     }
 
     @Test func times() {
@@ -313,6 +346,11 @@ struct RevisionMemoryTests {
         #expect(orphan.judge(document(1, at: 0, changed: changed - 1)) == .older)
         #expect(orphan.judge(document(1, at: 1, changed: changed - 1)) == .older)
         #expect(orphan.judge(document(1, at: 0, changed: changed + 1)) == .fine)
+        // But whoever says the same may take it back.
+        var adopted = orphan
+        adopted.recognise(6) { ContentDigest(of: body) }
+        adopted.accept(document(6, at: 0, changed: changed))
+        #expect(adopted.judge(document(1, at: 0, changed: changed - 1)) == .fine)
     }
 
     @Test("The same bytes are the same document, also after a start, whatever is said of them")
@@ -330,7 +368,7 @@ struct RevisionMemoryTests {
         }
         #expect(!asked, "a digest costs time, and is needed once")
         // Whose it was stays known.
-        memory.accept(document(6, at: 0, changed: changed - 1))
+        memory.accept(document(6, at: 1, changed: changed - 1))
         #expect(memory.judge(document(8, at: 0, changed: changed - 1)) == .older)
     }
 
@@ -349,6 +387,10 @@ struct RevisionMemoryTests {
         #expect(memory.judge(document(2, at: 1, changed: 50, order: (1, 11))) == .fine)
         #expect(memory.judge(document(2, at: 1, order: (2, 9))) == .fine, "another cluster counts on its own")
         #expect(memory.judge(document(2, at: 1)) == .fine)
+        // Put back on purpose: the count has gone on, whatever was seen before.
+        memory.accept(document(2, at: 0, order: (1, 12)))
+        #expect(memory.judge(document(1, at: 1, order: (1, 15))) == .fine)
+        #expect(memory.judge(document(1, at: 1)) == .older)
         let stored = try seeded(Validators(order: .init(series: 1, number: 10)))
         #expect(stored.judge(document(2, at: 1, order: (1, 9))) == .older)
         #expect(stored.judge(document(2, at: 1, order: (1, 12))) == .fine)

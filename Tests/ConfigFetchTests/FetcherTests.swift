@@ -358,6 +358,34 @@ struct FetcherTests {
         #expect(failed().drop { !$0 }.allSatisfy { $0 })
     }
 
+    @Test("An audit that brings what is refused is not over")
+    func refusedAudit() throws {
+        func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
+            return { request in
+                let isConditional = request.headers["if-none-match"] != nil
+                let headers = ["ETag": "\"same\""]
+                return isConditional
+                    ? .http(304, headers: headers) : .http(200, headers: headers, body: Array(body.utf8))
+            }
+        }
+        let origin = try HeldOrigin(answer("{}"))
+        defer { origin.stop() }
+        let source = spec("a", .http, origin.url("/a")) {
+            $0.poll = 1...1
+            $0.auditInterval = 3 * second
+            $0.retryBase = PollSchedule.shortestRetry
+            $0.retryMax = PollSchedule.shortestRetry
+        }
+        let harness = try Harness([source]) { result in
+            guard let body = result.document?.body, body != Array("{}".utf8) else { return Harness.acceptAll(result) }
+            return .failed(Self.bad, retryAfterNanoseconds: nil)
+        }
+        try harness.start()
+        origin.answer(answer("{ oops"))
+        try waitUntil("some failures") { harness.facts("a")?.consecutiveFailures ?? 0 >= 3 }
+        #expect(origin.requests.suffix(3).allSatisfy { $0.headers["if-none-match"] == nil })
+    }
+
     @Test("max-age moves the next poll within its bounds")
     func maxAge() throws {
         let origin = try HeldOrigin { _ in

@@ -47,6 +47,18 @@ struct HostMannersTests {
         #expect(pauses == [1, 2, 4, 8, 10, 10, 10])
     }
 
+    @Test("What was under way when it became suspect does not make it wait longer")
+    func stragglers() {
+        var manners = suspect(at: 0)
+        for _ in 0..<100 {
+            let change = manners.noteFailure("down", at: 500_000_000)
+            #expect(change == nil)
+        }
+        let early = manners.mayAsk(at: 999_999_999)
+        let due = manners.mayAsk(at: 1_000_000_000)
+        #expect(!early && due)
+    }
+
     @Test("After its recovery it is asked by few at once, and with each answer by one more")
     func slowStart() {
         var manners = suspect(at: 0)

@@ -92,6 +92,16 @@ import Testing
         #expect(server.connections == 2)
     }
 
+    @Test("A connection of one who may go to metadata is nobody else's")
+    func forbiddenConnections() throws {
+        let answer = response(body: body)
+        let server = try RawServer([.send(answer), .receive, .send(answer)])
+        defer { server.stop() }
+        let multi = try #require(CurlMulti())
+        for _ in 0..<3 { _ = try perform(request(server.url()) { $0.allowsLinkLocal = true }, on: multi) }
+        #expect(server.connections == 3)
+    }
+
     @Test("A kept connection is neither resolved nor connected again")
     func timingsTellWhatHappened() throws {
         let server = try RawServer([.send(response(body: body)), .receive, .send(response(body: body))])

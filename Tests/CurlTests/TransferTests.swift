@@ -60,7 +60,7 @@ struct TransferTests {
     static let metadata = [
         "169.254.169.254", "169.254.0.1", "[::ffff:169.254.169.254]", "[fe80::1]", "[fd00:ec2::254]", "2852039166",
         "0xa9fea9fe", "0251.0376.0251.0376", "100.100.100.200", "192.0.0.192", "168.63.129.16", "[fd20:ce::254]",
-        "[::ffff:100.100.100.200]",
+        "[::ffff:100.100.100.200]", "%32852039166", "%30xa9fea9fe", "169.254.169.254.",
     ]
 
     @Test(arguments: metadata)
@@ -85,6 +85,16 @@ struct TransferTests {
         )
         #expect(allowed.failure == nil)
         #expect(proxy.requests.count == 1)
+    }
+
+    @Test("In digits of other scripts an address is one too, or none at all")
+    func otherDigits() throws {
+        let proxy = try RawServer(answer: response(body: body))
+        defer { proxy.stop() }
+        let url = "http://①⑥⑨.254.169.254/"
+        #expect(try perform(request(url)).failure != nil)
+        #expect(try perform(request(url) { $0.proxy = .init(url: proxy.url("")) }).failure != nil)
+        #expect(proxy.requests.isEmpty)
     }
 
     @Test("Addresses beside those are asked", arguments: ["100.100.100.201", "168.63.129.17", "[fd00:ec3::254]"])

@@ -191,6 +191,8 @@ struct FailoverSystemTests {
         try agent.start()
         func place() -> Int? { agent.agent.sourceFacts[sourceName("m")]?.place }
         try waitUntil("enough probes for a move", deadline: .seconds(120)) { near.requests > 2 }
+        let polls = far.requests
+        try waitUntil("polls after them") { far.requests >= polls + 2 }
         #expect(place() == 0)
         #expect(agent.value("v") == "1")
         try near.nginx.files.write("a.json", #"{"v":1}"#)

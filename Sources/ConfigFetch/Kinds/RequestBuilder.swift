@@ -63,7 +63,7 @@ enum RequestBuilder {
 
     /// Of the headers that a kind of source sends, those that are for the source alone.
     private static func isSecret(_ name: String) -> Bool {
-        !["accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since", "prefer"]
+        !["accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since", "prefer", "cache-control"]
             .contains(name.lowercased())
     }
 

@@ -67,6 +67,15 @@ struct Failover {
     /// `place` has asked to be left alone: until then it is neither moved to nor looked at.
     mutating func rest(_ place: Int, until time: UInt64) { rests[place] = max(rests[place], time) }
 
+    /// Until when the place that is asked wants to be left alone; zero for one that does not.
+    var activeRests: UInt64 { rests[active] }
+
+    /// Goes on from what is known of the same places: who wants to be left alone, is.
+    mutating func goOn(from before: Failover, at now: UInt64) {
+        rests = before.rests
+        if rests[active] > now { active = (0..<places).first { rests[$0] <= now } ?? active }
+    }
+
     /// Whether each place has been tried since one was good.
     var isExhausted: Bool { triedInVain.count >= places }
 
@@ -97,7 +106,11 @@ struct Failover {
             }
             return move(to: best, isReturn: false)
         }
-        return nextBest(at: now).map { move(to: $0, isReturn: false) }
+        if let next = nextBest(at: now) { return move(to: next, isReturn: false) }
+        // All others rest. Whoever may be asked first is, also if that is this one; at the pace of retries.
+        triedInVain = Set(0..<places)
+        let first = (0..<places).min { max(rests[$0], now) < max(rests[$1], now) } ?? active
+        return rests[first] < rests[active] && rests[active] > now ? move(to: first, isReturn: false) : nil
     }
 
     /// The place to go to when the one that is asked does badly; `nil` when all others want to be left alone.

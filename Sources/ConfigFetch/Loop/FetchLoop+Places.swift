@@ -5,7 +5,14 @@ internal import LockLadder
 /// Sources that have several places.
 extension FetchLoop {
     static func verdict(_ timings: CurlTransfer.Timings, _ source: Source) -> Failover.Verdict {
-        (timings.firstByte ?? 0) > source.spec.maxLatency ? .slow : .good
+        if (timings.firstByte ?? 0) > source.spec.maxLatency { return .slow }
+        // Where all have been tried in vain, one that takes as long as it likes is not good for it.
+        let limit = silenceLimit(of: source)
+        return source.failover.isExhausted && timings.total > limit + limit / 2 ? .slow : .good
+    }
+
+    private static func silenceLimit(of source: Source) -> UInt64 {
+        max(Failover.longestSilence, 2 * source.spec.maxLatency)
     }
 
     /// A request has failed, at the place that it was sent to.
@@ -53,7 +60,7 @@ extension FetchLoop {
         sources[name]?.isNewHere = true
         // The poll comes with the outcome of the flight that is under way, if there is one.
         if source.underWay.isEmpty {
-            setPoll(name, at: MonotonicTime.now.nanoseconds)
+            setPoll(name, at: max(MonotonicTime.now.nanoseconds, source.failover.activeRests))
         } else {
             sources[name]?.isMoving = true
         }
@@ -159,7 +166,7 @@ extension FetchLoop {
     /// A place that does not begin to answer, or does not go on, is given up, unless the others have been tried in vain.
     func limitSilence(of transfer: CurlTransfer, _ id: UInt64, _ source: Source) {
         if source.failover.isExhausted { return }
-        let limit = max(Failover.longestSilence, 2 * source.spec.maxLatency)
+        let limit = Self.silenceLimit(of: source)
         progress[id] = Progress(transfer: ObjectIdentifier(transfer), limit: limit)
         timers.insert(.silent(job: id), due: MonotonicTime.now.nanoseconds + limit)
     }

@@ -125,9 +125,7 @@ extension FetchLoop {
                 return false
             }
             var trace = job.aim.trace
-            let now = MonotonicTime.now.nanoseconds
-            trace[.received] = now
-            sources[flight.key]?.fullAt = now
+            trace[.received] = MonotonicTime.now.nanoseconds
             let document = FetchedDocument(
                 source: flight.key,
                 body: body,

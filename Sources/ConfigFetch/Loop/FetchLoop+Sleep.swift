@@ -23,7 +23,12 @@ extension FetchLoop {
         let now = MonotonicTime.now.nanoseconds
         sources[name]?.sleep.isAsleep = false
         sources[name]?.sleep.wokenAt = now
-        fetcher.board.update(name) { $0.wakeUp() }
+        if source.places.count > 1 { sources[name]?.failover.goOn(from: source.failover, at: now) }
+        let place = sources[name]?.failover.active ?? 0
+        fetcher.board.update(name) {
+            $0.wakeUp()
+            $0.place = place
+        }
         // Whoever wants it has a flight of its own on its way in a moment, which a poll then joins; should it be gone by
         // then, the document is loaded still.
         setPoll(name, at: max(now + PollSchedule.shortestBetweenChanges, source.notBefore))
@@ -59,6 +64,7 @@ extension FetchLoop {
         breakOffProbe(name)
         var fresh = Source(source.spec, nil)
         fresh.memory = source.memory
+        if fresh.places.count > 1 { fresh.failover.goOn(from: source.failover, at: .max) }
         fresh.underWay = source.underWay
         fresh.notBefore = source.failures > 0 ? max(source.notBefore, source.pollAt) : source.notBefore
         sources[name] = fresh

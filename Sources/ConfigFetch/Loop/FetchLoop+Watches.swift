@@ -144,7 +144,9 @@ extension FetchLoop {
             // Its time was over, as the time of each comes.
             if failure.kind == .timeout, watch.transfer.status == 200 { return watchAgain(name, watch) }
             let told = Answer.stageFailure(failure, of: source.spec)
-            if failure.isHosts { noteHost(watch.host, failure: told.message) }
+            // One that has waited for long may have been cut off by whatever lies in between: polls tell of the host.
+            let isYoung = MonotonicTime.now.nanoseconds < watch.beganAt + Self.provenAfter
+            if failure.isHosts, isYoung { noteHost(watch.host, failure: told.message) }
             return watchFailed(name, told)
         }
         let answer = Answer(watch.transfer, of: source.spec)

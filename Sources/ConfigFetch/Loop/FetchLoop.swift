@@ -35,7 +35,7 @@ final class FetchLoop {
         var failures = 0
         /// Whether it has a place of its own among those that began with it.
         var isSpread = false
-        /// When the document itself last came.
+        /// When the document itself last came, and was taken.
         var fullAt: UInt64
         /// Told apart from timers that were overtaken by a later decision.
         var pollAt: UInt64 = 0
@@ -202,7 +202,8 @@ final class FetchLoop {
     private func waitsForRetry(_ source: Source, _ now: UInt64) -> Bool {
         guard source.failures > 0, source.client != nil else { return false }
         // A place that it may have to leave, or has just come to, is not asked again but tried: a few times only.
-        guard !source.failover.isSuspect, !source.isNewHere else { return false }
+        let isTrying = source.failover.isSuspect || (source.isNewHere && !source.failover.isExhausted)
+        guard !isTrying else { return false }
         let name = source.spec.name
         if source.hasRetry {
             sources[name]?.hasRetry = false
@@ -347,6 +348,11 @@ final class FetchLoop {
                 // What was seen at the same places is as old as before.
                 if let before = old[spec.name], before.spec.url == spec.url, before.spec.mirrors == spec.mirrors {
                     new.memory = before.memory
+                    if new.places.count > 1 {
+                        new.failover.goOn(from: before.failover, at: MonotonicTime.now.nanoseconds)
+                        let active = new.failover.active
+                        if active > 0 { fetcher.board.update(spec.name) { $0.place = active } }
+                    }
                 }
                 return (spec.name, new)
             }
@@ -395,6 +401,7 @@ final class FetchLoop {
             delay = delayAfterFailure(of: &source, retryAfter)
         } else {
             if let stamp { source.stamp = stamp }
+            if case .notModified = outcome.kind {} else { source.fullAt = MonotonicTime.now.nanoseconds }
             if let document {
                 source.memory.accept(document)
                 if document.place == source.failover.active { source.hasMoved = false }
@@ -410,7 +417,7 @@ final class FetchLoop {
         if source.failover.isSuspect { next = min(next, MonotonicTime.now.nanoseconds + Failover.probing) }
         if source.isMoving {
             source.isMoving = false
-            source.notBefore = 0
+            source.notBefore = source.failover.activeRests
             if !source.failover.isExhausted { next = MonotonicTime.now.nanoseconds }
         }
         next = max(next, source.notBefore)

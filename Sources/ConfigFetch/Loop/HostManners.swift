@@ -24,6 +24,8 @@ struct HostManners {
     private var pause = HostManners.pauses.shortest
     /// When a suspect host is asked next; `nil` for one that is not suspect.
     private var nextProbeAt: UInt64?
+    /// Whether the answer to the last such request is still to come.
+    private var isProbing = false
     /// How many may be under way at once after a recovery; grows with each answer.
     private(set) var room: Int?
     /// When all retries that were granted would have left, one after the other.
@@ -36,11 +38,13 @@ struct HostManners {
         guard let due = nextProbeAt else { return true }
         guard now >= due else { return false }
         nextProbeAt = now + pause
+        isProbing = true
         return true
     }
 
     mutating func noteAnswer(roomAtMost most: Int) -> Change? {
         failuresInARow = 0
+        isProbing = false
         pause = Self.pauses.shortest
         if nextProbeAt != nil {
             nextProbeAt = nil
@@ -57,10 +61,13 @@ struct HostManners {
         failuresInARow += 1
         lastFailure = words
         guard failuresInARow >= Self.patience else { return nil }
-        let wasSuspect = isSuspect
-        if wasSuspect { pause = min(pause * 2, Self.pauses.longest) }
-        nextProbeAt = now + pause
         room = 1
+        let wasSuspect = isSuspect
+        // What was under way when it became suspect says nothing new.
+        guard !wasSuspect || isProbing else { return nil }
+        if wasSuspect { pause = min(pause * 2, Self.pauses.longest) }
+        isProbing = false
+        nextProbeAt = now + pause
         return wasSuspect ? nil : .closedOff
     }
 

@@ -39,10 +39,10 @@ struct RevisionMemory {
         if let etag = document.etag, etag == current.etag, !etag.hasPrefix("W/") {
             return .disagrees(with: current.place)
         }
-        if let hash = document.hash, replaced.contains(hash) { return .older }
         if let new = document.order, let old = current.order, new.series == old.series {
             return new.number < old.number ? .older : .fine
         }
+        if let hash = document.hash, replaced.contains(hash) { return .older }
         if let new = document.changedAt, let old = current.changedAt, new < old { return .older }
         return .fine
     }
@@ -84,8 +84,19 @@ struct RevisionMemory {
             if replaced.count > Self.mostRemembered { replaced.removeFirst() }
             digest = nil
         }
-        // Who has said it first is the one who may take it back.
-        if current?.hash != document.hash { current = document }
+        guard let known = current, known.hash == document.hash else {
+            current = document
+            return
+        }
+        // Of those who say it the first in the list is the one who may take it back: the others follow it.
+        let place = [known.place, document.place].compactMap(\.self).min()
+        current = Document(
+            hash: known.hash,
+            changedAt: known.changedAt,
+            order: known.order,
+            etag: known.etag,
+            place: place
+        )
     }
 }
 
