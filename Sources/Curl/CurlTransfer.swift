@@ -193,17 +193,18 @@ public final class CurlTransfer {
             if let pem, !configure(file, blob, pem) { return false }
         }
         guard configureBody(request), configureSignature(request) else { return false }
-        // Over plain HTTP libcurl would wait for the first answer of an origin before it sends the second request.
-        if request.url.lowercased().hasPrefix("https://"), ccurl_set_long(handle, CURLOPT_PIPEWAIT, 1) != CURLE_OK {
-            return false
-        }
-        return ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
-            && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
-            && ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds) == CURLE_OK
+        let numbers: [(CURLoption, Int)] = [
+            // Over plain HTTP libcurl would wait for the first answer of an origin before it sends the second request.
+            (CURLOPT_PIPEWAIT, request.url.lowercased().hasPrefix("https://") ? 1 : 0),
+            (CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds),
+            (CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds),
+            (CURLOPT_MAXLIFETIME_CONN, request.oldestConnectionSeconds),
             // Nobody else may come to such an address over a connection that was kept.
-            && ccurl_set_long(handle, CURLOPT_FORBID_REUSE, request.allowsLinkLocal ? 1 : 0) == CURLE_OK
-            && ccurl_set_long(handle, CURLOPT_MAXLIFETIME_CONN, request.oldestConnectionSeconds) == CURLE_OK
-            && ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds) == CURLE_OK
+            (CURLOPT_FORBID_REUSE, request.allowsLinkLocal ? 1 : 0),
+        ]
+        return numbers.allSatisfy { ccurl_set_long(handle, $0, $1) == CURLE_OK }
+            && ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText) == CURLE_OK
+            && ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList) == CURLE_OK
     }
 
     private func set(_ strings: [(CURLoption, String?)]) -> Bool {
