@@ -145,6 +145,9 @@ enum MetricsText {
         for (name, place) in movable {
             out.sample("config_agent_source_moves_total", [("source", name)], place.moves)
         }
+        let disagreements = "config_agent_source_disagreements_total"
+        out.metric(disagreements, .counter, "Documents that another place gave under the ETag of the one in use.")
+        for (name, place) in movable { out.sample(disagreements, [("source", name)], place.disagreements) }
     }
 
     /// Of sources that are only polled there are no samples.

@@ -271,7 +271,13 @@ extension ReportBuilder {
     private static func place(_ facts: SourceFacts) -> PlaceStatus? {
         let places = facts.spec.redactedPlaces
         guard places.count > 1, places.indices.contains(facts.place) else { return nil }
-        return PlaceStatus(url: places[facts.place], index: facts.place, count: places.count, moves: facts.moves)
+        return PlaceStatus(
+            url: places[facts.place],
+            index: facts.place,
+            count: places.count,
+            moves: facts.moves,
+            disagreements: facts.disagreements
+        )
     }
 
     private static func wire(_ watch: WatchFacts) -> WatchStatus {

@@ -56,7 +56,8 @@ public enum SourcesText {
     }
 
     private static func place(_ place: PlaceStatus) -> String {
-        return "\(place.url) (\(place.index + 1) of \(place.count) places; moved \(place.moves) times)"
+        let disagreed = place.disagreements == 0 ? "" : "; disagreed \(place.disagreements) times"
+        return "\(place.url) (\(place.index + 1) of \(place.count) places; moved \(place.moves) times\(disagreed))"
     }
 
     private static func watch(_ watch: WatchStatus, _ now: WireTime) -> String {

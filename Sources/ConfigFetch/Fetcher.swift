@@ -55,7 +55,7 @@ public final class Fetcher: Sendable {
         )
     }
 
-    /// Starts the thread and polls every source once.
+    /// Starts the thread and polls every source once, but for those on demand.
     ///
     /// - Parameter inUse: the revisions already in use, from the stored copies.
     /// - Returns: `false` when the system has no thread to give.

@@ -29,6 +29,8 @@ public struct SourceFacts: Sendable {
     /// Which of its places it is asked at, counted from 0, and how often that has changed.
     public var place = 0
     public var moves: UInt64 = 0
+    /// How many documents another place has given under the name of the one in use.
+    public var disagreements: UInt64 = 0
     /// `nil` where the source is not watched.
     public var watch: WatchFacts?
     /// Whether nobody has read its document lately, so that none is in use and the source is not asked.

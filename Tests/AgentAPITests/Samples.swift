@@ -24,7 +24,7 @@ enum Samples {
         lastError: error,
         nextPoll: time,
         consecutiveFailures: 2,
-        place: PlaceStatus(url: "https://mirror.example.com/app.json", index: 1, count: 3, moves: 5),
+        place: PlaceStatus(url: "https://mirror.example.com/app.json", index: 1, count: 3, moves: 5, disagreements: 2),
         trace: StageTimes(
             id: "0123456789abcdef",
             requestedToReceivedMicroseconds: 1,

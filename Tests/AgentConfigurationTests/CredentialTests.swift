@@ -43,6 +43,25 @@ struct CredentialTests {
         #expect(source.tls.ca?.path == scratch.path + "/ca")
     }
 
+    @Test("Keys for AWS, each from another place")
+    func awsKeys() throws {
+        let scratch = try Scratch()
+        try scratch.write("session", "the-session\n")
+        try scratch.write("secret", "the-secret\n")
+        let text = withSource(
+            "region: eu-central-1",
+            "auth:",
+            "  access_key: the-id",
+            "  secret_key: {file: \(scratch.path)/secret}",
+            "  session_token: {credential: session}",
+            url: "s3://bucket/key.json"
+        )
+        let auth = try parse(text, scratch.path).sources[0].auth
+        #expect(auth.accessKey == "the-id")
+        #expect(auth.secretKey == "the-secret")
+        #expect(auth.sessionToken == "the-session")
+    }
+
     @Test func rereading() throws {
         let scratch = try Scratch()
         try scratch.write("token", "one\n")

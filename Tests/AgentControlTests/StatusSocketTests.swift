@@ -213,6 +213,7 @@ struct StatusSocketTests {
         #expect(sources.sources.first?.status.place == place)
         #expect(try running.metric("config_agent_source_place{source=\"base\"}") == 1)
         #expect(try running.metric("config_agent_source_moves_total{source=\"base\"}") == 1)
+        #expect(try running.metric("config_agent_source_disagreements_total{source=\"base\"}") == 0)
         for part in ["first_byte", "total", "wait"] {
             let name = "config_agent_source_fetch_seconds_count{source=\"base\",part=\"\(part)\"}"
             let count = Double(sources.sources.first?.timings[part]?.count ?? 0)

@@ -32,6 +32,7 @@ struct PlacesTests {
         try waitUntil("the mirror to be asked some times") { mirror.requests.count >= 3 }
         #expect(agent.story.filter { $0 == "places of m disagree" }.count == 1)
         #expect(agent.story.contains("m failed at fetch: disagreement (3)"))
+        #expect(agent.agent.sourceFacts[sourceName("m")]?.disagreements == 1)
         #expect(agent.value("v") == "1")
         // Another one under that name is told of as well.
         mirror.answer { _ in document(#"{"v":3}"#, tag: "\"one\"") }

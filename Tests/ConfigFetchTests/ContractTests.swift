@@ -122,12 +122,15 @@ struct EtcdContractTests {
     /// Answers ranges with `value` at `revision`, and each watch with what `watch` says of its first revision.
     private final class Fake: Sendable {
         let state: Mutex<(value: String, revision: Int)>
+        /// Hangs up on everybody.
+        let isDown = Mutex("test.etcd.down", false)
         let origin: Mutex<HeldOrigin?>
 
         init(_ value: String, at revision: Int, watch: @escaping @Sendable (_ start: Int) -> String) throws {
             state = Mutex("test.etcd", (value, revision))
             origin = Mutex("test.etcd.origin", nil)
             let server = try HeldOrigin { [unowned self] request in
+                if isDown.withLock({ $0 }) { return .bytes([]) }
                 if request.route == "/v3/watch" {
                     let start = Self.start(of: request) ?? 0
                     return .hold(Array("HTTP/1.1 200 OK\r\n\r\n\(watch(start))\n".utf8))
@@ -174,6 +177,27 @@ struct EtcdContractTests {
         let watch = try #require(harness.facts("a")?.watch)
         #expect(watch.lastFailure?.failure.message.contains("compacted away") == true)
         #expect(harness.facts("a")?.failuresByClass.isEmpty == true, "the source itself has not failed")
+    }
+
+    @Test("Members of one cluster count together: one that lags is not believed, one that is ahead is")
+    func laggingMember() throws {
+        let quiet: @Sendable (Int) -> String = { _ in #"{"result":{"created":true}}"# }
+        let ahead = try Fake("2", at: 20, watch: quiet)
+        let behind = try Fake("1", at: 15, watch: quiet)
+        defer {
+            ahead.stop()
+            behind.stop()
+        }
+        let harness = try Harness([watched(.etcd, ahead.url) { $0.mirrors = [behind.url] }])
+        try harness.start()
+        #expect(harness.body == "2")
+        ahead.isDown.withLock { $0 = true }
+        try harness.command("a")
+        try waitUntil("the other one to be asked") { harness.codes.contains("older") }
+        #expect(harness.body == "2")
+        // It has gone on, and its operator has put the old value back.
+        behind.state.withLock { $0 = ("1", 21) }
+        try waitUntil("what it has now") { harness.body == "1" }
     }
 
     @Test("A watch that dies in silence costs a poll's time: what it should have told is found, and watched from there")
@@ -401,6 +425,26 @@ struct LongPollTests {
         bundles.state.withLock { $0.version = 2 }
         try waitUntil("the change") { harness.body == #"{"v":2}"# }
         #expect(origin.requests.count <= 5)
+    }
+
+    @Test("A long poll that is told to come back later does, and so do the polls")
+    func retryAfter() throws {
+        let origin = try HeldOrigin { request in
+            request.headers["prefer"] == nil
+                ? .http(200, headers: ["ETag": "\"1\""], body: Array("{}".utf8))
+                : .http(503, headers: ["Retry-After": "1000"])
+        }
+        defer { origin.stop() }
+        let harness = try Harness([watched(.http, origin.url("/a")) { $0.watchWait = 60 * second }])
+        try harness.start()
+        try waitUntil("the refusal") { harness.facts("a")?.watch?.lastFailure != nil }
+        try waitUntil("the poll at that time") {
+            let left = (harness.facts("a")?.nextPollAt ?? 0) - WallClock.nowNanoseconds
+            return (1...1_000 * Int64(second)).contains(left)
+        }
+        // Neither of them again: what is failed without a word is tried again within 100 ms.
+        pauseThread(.milliseconds(500))
+        #expect(origin.requests.count == 2)
     }
 
     @Test("A server that does not know what it was asked is not asked again and again")

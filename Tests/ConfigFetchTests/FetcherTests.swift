@@ -303,6 +303,33 @@ struct FetcherTests {
         #expect(first.requests.count == 1)
     }
 
+    @Test("A place that was slow once is asked each second, however seldom it is polled, until it is left or well")
+    func slowWithMirror() throws {
+        let first = try HeldOrigin { .document("{}", to: $0) }
+        let mirror = try HeldOrigin { .document("{}", to: $0) }
+        defer {
+            first.stop()
+            mirror.stop()
+        }
+        // Polled once, and then in a hundred hours.
+        let harness = try Harness([
+            spec("a", .http, first.url("/a")) {
+                $0.mirrors = [mirror.url("/a")]
+                $0.maxLatency = second / 20
+            }
+        ])
+        try harness.start()
+        first.answer { request in
+            .later {
+                pauseThread(.milliseconds(100))
+                return .document("{}", to: request)
+            }
+        }
+        try harness.command("a")
+        try waitUntil("the mirror") { harness.facts("a")?.place == 1 && !mirror.requests.isEmpty }
+        #expect(harness.facts("a")?.failuresByClass.isEmpty == true)
+    }
+
     @Test("A place that begins its answer and does not go on is left like one that does not begin")
     func stallWithMirror() throws {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
@@ -578,15 +605,55 @@ struct FetcherTests {
         #expect(harness.last?.failure?.code == "timeout")
     }
 
-    @Test("More sources than are asked at once all get their turn")
+    @Test("No host is asked for more at once than it has to bear")
+    func oneHost() throws {
+        let origin = try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) }
+        defer { origin.stop() }
+        origin.hold()
+        let most = FetchLoop.admitted.toOneHost
+        let harness = try Harness((0..<most * 2).map { spec("s\($0)", .http, origin.url("/\($0)")) })
+        #expect(harness.fetcher.start(inUse: [:]))
+        try waitUntil("as many as may be") { origin.held == most }
+        // Each that ends makes room for one.
+        for released in 1...10 {
+            origin.release()
+            try waitUntil("the next one") { origin.requests.count == most + released }
+        }
+        #expect(origin.held == most)
+        origin.releaseAll()
+        try waitUntil("all were asked") { harness.received.count == 2 * most }
+        #expect(harness.received.allSatisfy { $0.result.document != nil })
+    }
+
+    @Test("Retries of many sources share what their host has to bear, also where it is well")
+    func retriesTogether() throws {
+        // Not a failure of the host's.
+        let origin = try HeldOrigin { _ in .http(404) }
+        defer { origin.stop() }
+        let harness = try Harness(
+            (0..<60).map { number in
+                spec("s\(number)", .http, origin.url("/\(number)")) {
+                    $0.retryBase = PollSchedule.shortestRetry
+                    $0.retryMax = PollSchedule.shortestRetry
+                }
+            }
+        )
+        let start = MonotonicTime.now
+        try harness.start()
+        try waitUntil("many retries") { origin.requests.count >= 120 }
+        // 60 at first, 20 at once, and the other 40 one every 100 ms: however slow the machine is, not sooner.
+        #expect(MonotonicTime.now.nanoseconds(since: start) > 3_500_000_000)
+    }
+
+    @Test("More sources than may be asked of each host at once all get their turn")
     func admission() throws {
         let origins = try (0..<4).map { _ in try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) } }
         defer { for origin in origins { origin.stop() } }
-        let harness = try Harness((0..<200).map { spec("s\($0)", .http, origins[$0 % 4].url("/\($0)")) })
+        let harness = try Harness((0..<400).map { spec("s\($0)", .http, origins[$0 % 4].url("/\($0)")) })
         #expect(harness.fetcher.start(inUse: [:]))
-        try waitUntil("all were asked", deadline: .seconds(20)) { harness.received.count == 200 }
+        try waitUntil("all were asked") { harness.received.count == 400 }
         #expect(harness.received.allSatisfy { $0.result.document != nil })
-        #expect(origins.map(\.requests.count) == [50, 50, 50, 50])
+        #expect(origins.map(\.requests.count) == [100, 100, 100, 100])
     }
 
     @Test("What came of an earlier plan is no failure: the source is asked again at once")

@@ -4,6 +4,17 @@ import Testing
 @testable import ConfigFetch
 
 @Suite struct TimingsTests {
+    @Test("Each part has a place of its own")
+    func parts() {
+        var timings = FetchTimings()
+        timings.note(CurlTransfer.Timings(resolve: 1, connect: 20, tls: 300, firstByte: 4_000, total: 50_000))
+        timings.noteWait(600_000)
+        let sums = [FetchTimings.Part.resolve, .connect, .tls, .firstByte, .total, .wait].map {
+            timings[$0].sumNanoseconds
+        }
+        #expect(sums == [1, 20, 300, 4_000, 50_000, 600_000])
+    }
+
     @Test func countsByLength() {
         var timings = FetchTimings()
         #expect(timings[.total].buckets.isEmpty)

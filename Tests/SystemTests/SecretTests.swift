@@ -55,6 +55,29 @@ struct SecretTests {
                 url: "etcd+http://127.0.0.1:\(origin.port)/app.json",
                 more: ["auth: {user: agent, password: planted4711-etcd-password}", "required: false"]
             ),
+            "consul": SourceSettings(
+                url: "consul+http://127.0.0.1:\(origin.port)/key",
+                more: ["auth: {token: planted4711-consul}", "required: false", "retry: {base: 100ms, max: 500ms}"]
+            ),
+            "nacos": SourceSettings(
+                url: "nacos+http://127.0.0.1:\(origin.port)/group/data",
+                more: [
+                    "auth: {user: nacos, password: planted4711-nacos}", "required: false",
+                    "retry: {base: 100ms, max: 500ms}",
+                ]
+            ),
+            "s3": SourceSettings(
+                url: "s3://bucket/key.json",
+                more: [
+                    "endpoint: \"http://127.0.0.1:\(origin.port)\"", "region: eu-central-1", "required: false",
+                    "auth: {access_key: planted4711-id, secret_key: planted4711-aws, session_token: planted4711-session}",
+                    "retry: {base: 100ms, max: 500ms}",
+                ]
+            ),
+            "mirrored": source(
+                "/error?token=planted4711-first",
+                "mirrors: [\"\(origin.url("/elsewhere?token=planted4711-mirror"))\"]"
+            ),
             "good": SourceSettings(url: "file://\(try files.write("app.json", #"{"greeting": "hello"}"#))"),
         ]
         let agent = try AgentProcess(
@@ -69,7 +92,9 @@ struct SecretTests {
         }
         // They were really sent, so there was something to leak; and to nobody else.
         let sent = origin.requests.flatMap { [$0.path] + $0.headers.values }.joined(separator: "\n")
-        for planted in ["query", "plain", "api", "cookie", "file", "environment"] {
+        for planted in [
+            "query", "plain", "api", "cookie", "file", "environment", "consul", "id", "session", "first", "mirror",
+        ] {
             #expect(sent.contains("planted4711-\(planted)"), "\(planted) was not sent")
         }
         for request in other.requests where request.headers["proxy-authorization"] == nil {

@@ -3,7 +3,7 @@ internal import ConfigSnapshot
 /// A key of Consul's store, or all keys below a prefix; watched by blocking queries.
 ///
 /// Source: https://developer.hashicorp.com/consul/api-docs/features/blocking. By its rules an answer is no proof of a
-/// change, the index may go backwards (then it is forgotten), and is never less than 1.
+/// change, the index may go backwards (then it is waited from there), and is never less than 1.
 final class ConsulSource: SourceClient {
     private let spec: SourceSpec
     private let url: KeyURL

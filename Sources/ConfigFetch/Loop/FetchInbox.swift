@@ -2,7 +2,8 @@ internal import ConfigSnapshot
 internal import Curl
 internal import LockLadder
 
-/// What other threads tell the fetch thread. Bounded by what may be told: at most a few commands for each source.
+/// What other threads tell the fetch thread. Bounded by what may be told: at most a few commands for each
+/// source, and one for each load that readers wait for.
 final class FetchInbox: Sendable {
     typealias Flight = SingleFlight<SourceName, FlightOutcome>.Flight
 

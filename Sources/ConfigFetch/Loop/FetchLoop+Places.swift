@@ -123,6 +123,7 @@ extension FetchLoop {
         // The same document is found again with each probe, and told of once.
         if case .disagrees(let other) = verdict, source.disagreement != document.hash {
             sources[source.spec.name]?.disagreement = document.hash
+            fetcher.board.update(source.spec.name) { $0.disagreements += 1 }
             let here = Self.name(document.place, of: source)
             fetcher.notify(.disagreement(source.spec.name, Self.name(other, of: source), here))
         }
@@ -217,7 +218,7 @@ extension FetchLoop {
     }
 
     /// Probes under way at once, whatever they are of.
-    private static let mostProbes = 16
+    static let mostProbes = 16
 
     func scheduleProbe(_ name: SourceName) {
         guard let source = sources[name], source.failover.hasProbes, !source.sleep.isAsleep else { return }

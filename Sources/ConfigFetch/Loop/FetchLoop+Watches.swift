@@ -3,8 +3,8 @@ internal import Curl
 internal import Glibc
 internal import LockLadder
 
-/// Sources that tell of changes themselves. A watch only says that it is time to fetch; what is fetched goes the same way
-/// as after a poll, and the polls go on: a watch that has died in silence costs a poll's time and never the truth.
+/// Sources that tell of changes themselves. A watch says that it is time to fetch, or brings the value along; that goes the
+/// same way as after a poll, and the polls go on: a watch that has died in silence costs a poll's time and never the truth.
 extension FetchLoop {
     /// What is known of a source's watch.
     struct Watch {
@@ -84,6 +84,8 @@ extension FetchLoop {
             return
         }
         let now = MonotonicTime.now.nanoseconds
+        // It wants to be left alone.
+        if source.notBefore > now { return beginWatch(name, at: source.notBefore) }
         // Whether a host is back, a poll finds out.
         if hosts[source.host]?.isSuspect == true {
             let longest = HostManners.pauses.longest
@@ -159,7 +161,12 @@ extension FetchLoop {
             sources[name]?.watch.failures = 0
             sources[name]?.watch.hasToldOfChange = true
             noteChange(name)
-        case .refused(let failure): watchFailed(name, failure, hasNews: watch.transfer.status == 200)
+        case .refused(let failure):
+            if let rest = answer.retryAfter {
+                let until = MonotonicTime.now.nanoseconds + min(rest, PollSchedule.longestRetryAfter)
+                sources[name]?.notBefore = max(source.notBefore, until)
+            }
+            watchFailed(name, failure, hasNews: watch.transfer.status == 200)
         }
     }
 
@@ -229,6 +236,6 @@ extension StageFailure {
         .fetch,
         "too_many_watches",
         "\(FetchLoop.mostWatches) sources are watched already",
-        hint: "raise LimitNOFILE= of the unit; until then this source is polled"
+        hint: "this source is polled; up to 4096 are watched, and no more than a quarter of LimitNOFILE= of the unit"
     )
 }

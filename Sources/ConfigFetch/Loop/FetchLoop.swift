@@ -3,8 +3,8 @@ internal import Curl
 internal import Glibc
 internal import LockLadder
 
-/// The `agent-fetch` thread: all transfers, all timers, nothing else. It never parses documents, writes files or waits for
-/// another thread.
+/// The `agent-fetch` thread: all transfers, all timers, nothing else. It never writes files or waits for another thread, and
+/// parses no documents: only the answers of those kinds of source whose documents come wrapped in something else.
 ///
 /// Here: time, admission, and what comes from and goes to other threads. The requests themselves, files and watches each
 /// have a file of their own.
@@ -90,7 +90,8 @@ final class FetchLoop {
     /// The one host that all files are together.
     static let files = "file"
 
-    /// Requests under way at once, in all and to one host.
+    /// Polls and refreshes under way at once, in all and to one host. Watches and looks at other places are bounded by
+    /// ``mostWatches`` and ``mostProbes``.
     static let admitted = (inAll: 256, toOneHost: 64)
 
     let multi: CurlMulti
