@@ -95,7 +95,9 @@ public final class Fetcher: Sendable {
         let now = WallClock.nowNanoseconds
         // What came of an older plan says nothing about the source as it is now.
         if !outcome.isSuperseded { board.update(flight.key) { $0.note(outcome, at: now) } }
-        for source in outcome.released { board.update(source) { $0.noteActivation(at: now) } }
+        for source in outcome.released {
+            board.update(source) { $0.noteRelease(in: outcome.generation, at: now) }
+        }
         inbox.post(.finished(flight, outcome))
         flights.land(flight, with: outcome)
     }

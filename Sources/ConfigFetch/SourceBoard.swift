@@ -85,6 +85,14 @@ public struct SourceFacts: Sendable {
         lastActivationAt = now
     }
 
+    /// Its document, which has waited for those of other sources, has become visible with them: that wait was part of its
+    /// way.
+    mutating func noteRelease(in generation: UInt64, at now: Int64) {
+        noteActivation(at: now)
+        trace?[.published] = MonotonicTime.now.nanoseconds
+        traceGeneration = generation
+    }
+
     mutating func note(_ outcome: FlightOutcome, at now: Int64) {
         if let revision = outcome.revision { self.revision = revision }
         switch outcome.kind {

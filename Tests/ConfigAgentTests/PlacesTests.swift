@@ -24,7 +24,8 @@ struct PlacesTests {
             $0.retryBase = second / 10
             $0.retryMax = second / 10
         }
-        let agent = try RunningAgent([one], in: try TemporaryDirectory())
+        let directory = try TemporaryDirectory()
+        let agent = try RunningAgent([one], in: directory)
         try agent.start()
         #expect(agent.value("v") == "1")
         first.answer { _ in .http(503) }
@@ -40,5 +41,6 @@ struct PlacesTests {
         // Once the mirror says what it means, it is believed.
         mirror.answer { _ in document(#"{"v":4}"#, tag: "\"two\"") }
         try waitUntil("the new document") { agent.value("v") == "4" }
+        _ = directory
     }
 }
