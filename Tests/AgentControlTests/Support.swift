@@ -29,6 +29,7 @@ func source(
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
     spec.timeoutMilliseconds = 60_000
+    spec.connectTimeoutMilliseconds = 60_000
     return AgentPlan.Source(fetch: spec, isRequired: required)
 }
 

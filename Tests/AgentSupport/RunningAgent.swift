@@ -25,6 +25,7 @@ public func source(
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
     spec.timeoutMilliseconds = 60_000
+    spec.connectTimeoutMilliseconds = 60_000
     // Else a file would be read again as soon as it is written.
     spec.isWatched = kind != .file
     change(&spec)

@@ -41,6 +41,7 @@ func spec(
     spec.retryBase = 100_000 * hour
     spec.retryMax = 100_000 * hour
     spec.timeoutMilliseconds = 60_000
+    spec.connectTimeoutMilliseconds = 60_000
     change(&spec)
     return spec
 }

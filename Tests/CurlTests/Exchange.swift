@@ -29,6 +29,7 @@ struct Exchange {
 func request(_ url: String, _ change: (inout CurlTransfer.Request) -> Void = { _ in }) -> CurlTransfer.Request {
     var request = CurlTransfer.Request(url: url, schemes: "http")
     request.timeoutMilliseconds = 60_000
+    request.connectTimeoutMilliseconds = 60_000
     request.headers = [("Accept-Encoding", "gzip")]
     change(&request)
     return request
