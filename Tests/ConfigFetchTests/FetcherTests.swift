@@ -649,11 +649,11 @@ struct FetcherTests {
     func admission() throws {
         let origins = try (0..<4).map { _ in try HeldOrigin { _ in .http(200, body: Array("{}".utf8)) } }
         defer { for origin in origins { origin.stop() } }
-        let harness = try Harness((0..<400).map { spec("s\($0)", .http, origins[$0 % 4].url("/\($0)")) })
+        let harness = try Harness((0..<280).map { spec("s\($0)", .http, origins[$0 % 4].url("/\($0)")) })
         #expect(harness.fetcher.start(inUse: [:]))
-        try waitUntil("all were asked") { harness.received.count == 400 }
+        try waitUntil("all were asked") { harness.received.count == 280 }
         #expect(harness.received.allSatisfy { $0.result.document != nil })
-        #expect(origins.map(\.requests.count) == [100, 100, 100, 100])
+        #expect(origins.map(\.requests.count) == [70, 70, 70, 70])
     }
 
     @Test("What came of an earlier plan is no failure: the source is asked again at once")
