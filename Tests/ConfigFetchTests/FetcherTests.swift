@@ -348,17 +348,18 @@ struct FetcherTests {
         #expect(failure.message.hasSuffix("has begun to answer and does not go on"))
     }
 
+    /// As of documents of one length and one second: all of them have the same ETag.
+    private func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
+        return { request in
+            let isConditional = request.headers["if-none-match"] != nil
+            let headers = ["ETag": "\"same\""]
+            return isConditional
+                ? .http(304, headers: headers) : .http(200, headers: headers, body: Array(body.utf8))
+        }
+    }
+
     @Test("An origin that wrongly says 'not modified' is found out: now and then the document itself is fetched")
     func audit() throws {
-        // As of two documents of one length and one second: the same ETag.
-        func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
-            return { request in
-                let isConditional = request.headers["if-none-match"] != nil
-                let headers = ["ETag": "\"same\""]
-                return isConditional
-                    ? .http(304, headers: headers) : .http(200, headers: headers, body: Array(body.utf8))
-            }
-        }
         let origin = try HeldOrigin(answer(#"{"v":1}"#))
         defer { origin.stop() }
         let source = spec("a", .http, origin.url("/a")) {
@@ -387,14 +388,6 @@ struct FetcherTests {
 
     @Test("An audit that brings what is refused is not over")
     func refusedAudit() throws {
-        func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
-            return { request in
-                let isConditional = request.headers["if-none-match"] != nil
-                let headers = ["ETag": "\"same\""]
-                return isConditional
-                    ? .http(304, headers: headers) : .http(200, headers: headers, body: Array(body.utf8))
-            }
-        }
         let origin = try HeldOrigin(answer("{}"))
         defer { origin.stop() }
         let source = spec("a", .http, origin.url("/a")) {
