@@ -5,8 +5,6 @@ internal import ConfigSnapshot
 /// Source: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/. Integers come as text there, what is zero or empty does
 /// not come at all, and a watch is a line of JSON for each event, on an answer without an end.
 final class EtcdSource: SourceClient {
-    static let canceledCode = "watch_canceled"
-
     private enum Step {
         static let logIn = 1
         static let range = 0
@@ -232,7 +230,7 @@ final class EtcdSource: SourceClient {
             let reason = told.result?.compactRevision != nil ? "what happened since was compacted away" : told.words
             // It may have been the token.
             if told.result?.compactRevision == nil { token = nil }
-            return .refused(StageFailure(.fetch, Self.canceledCode, "etcd ended the watch: \(reason)"))
+            return .refused(StageFailure(.fetch, StageFailure.watchCanceledCode, "etcd ended the watch: \(reason)"))
         }
         guard let event = told.result?.events?.last else { return .nothing }
         self.told = nil

@@ -102,6 +102,11 @@ enum News {
     case refused(StageFailure)
 }
 
+extension StageFailure {
+    /// The source has ended a watch that stood: what it would have told may have happened meanwhile.
+    static let watchCanceledCode = "watch_canceled"
+}
+
 extension SourceSpec.Kind {
     /// Whom sources of this kind are asked through; `nil` for files, which are read and not asked. All that the loop knows
     /// of a kind.

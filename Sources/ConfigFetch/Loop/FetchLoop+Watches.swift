@@ -194,7 +194,8 @@ extension FetchLoop {
         let wait = hosts[source.host]?.takeRetry(at: now, longest: source.spec.poll.upperBound) ?? 0
         beginWatch(name, at: now + max(delay, wait))
         // What has changed while nobody listened, nobody will tell.
-        if failures == 1 || hasNews || failure.code == EtcdSource.canceledCode { noteChange(name, isRumour: true) }
+        let isCanceled = failure.code == StageFailure.watchCanceledCode
+        if failures == 1 || hasNews || isCanceled { noteChange(name, isRumour: true) }
     }
 
     private func beginWatch(_ name: SourceName, at time: UInt64) {

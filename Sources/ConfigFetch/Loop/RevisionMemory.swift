@@ -8,12 +8,12 @@ struct RevisionMemory {
     /// What has come: its hash, and the time at which it was changed by its place's word, in seconds since 1970.
     struct Document: Equatable {
         /// `nil` for what was in use before the start.
-        let hash: Int?
+        var hash: Int?
         let changedAt: Int64?
         let order: Validators.Order?
         let etag: String?
         /// Which of the source's places it came from; `nil` for one that the source has no more.
-        let place: Int?
+        var place: Int?
     }
 
     enum Verdict: Equatable {
@@ -27,7 +27,7 @@ struct RevisionMemory {
     private static let mostRemembered = 64
 
     private(set) var current: Document?
-    /// Of a document whose hash is not known yet.
+    /// Of the current document, as long as its hash is not known.
     private var digest: ContentDigest?
     private var replaced: [Int] = []
 
@@ -65,38 +65,23 @@ struct RevisionMemory {
     ///
     /// - Parameter digest: asked only while that is not known.
     mutating func recognise(_ hash: Int, digest: () -> ContentDigest?) {
-        guard let known = self.digest, let seeded = current, seeded.hash == nil, digest() == known else { return }
+        guard let known = self.digest, digest() == known else { return }
         self.digest = nil
-        current = Document(
-            hash: hash,
-            changedAt: seeded.changedAt,
-            order: seeded.order,
-            etag: seeded.etag,
-            place: seeded.place
-        )
+        current?.hash = hash
     }
 
     /// `document` is in use from now on.
     mutating func accept(_ document: Document) {
-        if let current, current.hash != document.hash {
+        guard let known = current, known.hash == document.hash else {
             replaced.removeAll { $0 == document.hash }
-            if let hash = current.hash { replaced.append(hash) }
+            if let hash = current?.hash { replaced.append(hash) }
             if replaced.count > Self.mostRemembered { replaced.removeFirst() }
             digest = nil
-        }
-        guard let known = current, known.hash == document.hash else {
             current = document
             return
         }
         // Of those who say it the first in the list is the one who may take it back: the others follow it.
-        let place = [known.place, document.place].compactMap(\.self).min()
-        current = Document(
-            hash: known.hash,
-            changedAt: known.changedAt,
-            order: known.order,
-            etag: known.etag,
-            place: place
-        )
+        current?.place = [known.place, document.place].compactMap(\.self).min()
     }
 }
 
