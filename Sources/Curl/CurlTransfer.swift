@@ -299,6 +299,12 @@ public final class CurlTransfer {
     /// How much has come of the bodies of all its responses so far, as it was sent.
     public var receivedLength: Int { Int(clamping: ccurl_get_off(handle, CURLINFO_SIZE_DOWNLOAD_T)) }
 
+    /// The body's length as the response has announced it, as it is sent; `nil` where it has not.
+    public var announcedLength: Int? {
+        let length = ccurl_get_off(handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T)
+        return length < 0 ? nil : Int(clamping: length)
+    }
+
     /// The body's length so far, decompressed.
     public var bodyLength: Int { sink.pointee.body_length }
 

@@ -28,6 +28,51 @@ struct FailoverTests {
         #expect(moves(&failover, [.slow]) == [away])
     }
 
+    /// Plays a place whose every request is answered so late as to be given up, or as to be slow, and says after which
+    /// time it is left.
+    private func leaves(after answers: [Failover.Verdict], maxLatency: UInt64) -> UInt64? {
+        var failover = Failover(places: 2, maxLatency: maxLatency)
+        var now: UInt64 = 1_000 * second
+        let start = now
+        for index in 0..<100 {
+            let begun = now
+            // As late as such an answer may be without being something else, or as the move may take.
+            now = min(begun + failover.longestSilence, failover.moveBy ?? .max)
+            if failover.note(answers[index % answers.count], at: now, begun: begun) != nil { return now - start }
+            now += Failover.probing
+        }
+        return nil
+    }
+
+    @Test(
+        "Whatever a place answers, and whatever is quick there, it is left within eight seconds of the first bad request",
+        arguments: [
+            [.slow], [.failed], [.slow, .failed], [.failed, .slow], [.slow, .slow, .failed], [.failed, .slow, .slow],
+        ] as [[Failover.Verdict]]
+    )
+    func wholeMove(_ answers: [Failover.Verdict]) throws {
+        for milliseconds: UInt64 in [1, 100, 200, 500, 999, 1_000, 1_500, 2_000, 3_999, 4_000, 7_000, 8_000] {
+            let took = try #require(leaves(after: answers, maxLatency: milliseconds * 1_000_000))
+            #expect(took <= Failover.longestMove, "max_latency \(milliseconds) ms: \(took / 1_000_000) ms")
+        }
+        // Who calls an answer after twenty seconds quick learns only then that one is not.
+        #expect(leaves(after: answers, maxLatency: 20 * second) == 20 * second)
+    }
+
+    @Test("A place that is suspect has the time for an answer that would be quick, or is left at once")
+    func fairness() {
+        var failover = Failover(places: 2, maxLatency: 2 * second)
+        #expect(failover.note(.slow, at: 13 * second, begun: 10 * second) == nil)
+        #expect(failover.moveBy == 18 * second)
+        // 14 s to 16 s: it is quick again.
+        #expect(failover.note(.good, at: 16 * second, begun: 14 * second) == nil)
+        #expect(failover.moveBy == nil)
+        // A request at 34 s could not be answered in 5 s by 38 s.
+        var other = Failover(places: 2, maxLatency: 5 * second)
+        #expect(other.note(.slow, at: 36 * second, begun: 30 * second) == away)
+        #expect(other.moveBy == nil, "the next place has its own time")
+    }
+
     @Test("A source with one place stays there, and is no suspect for ever")
     func onePlace() {
         var failover = Failover(places: 1)

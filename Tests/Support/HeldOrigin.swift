@@ -45,6 +45,10 @@ public enum OriginReply: Sendable {
     case endless(head: [UInt8], chunk: [UInt8])
     /// These bytes, and then silence until the other side goes.
     case hold([UInt8])
+    /// These bytes, and then the connection is reset.
+    case reset([UInt8])
+    /// A head, then a body at a pace.
+    case drip(head: [UInt8], body: [UInt8], bytesPerSecond: Int)
     /// What this says once it is called, which may take its time: for long polls.
     indirect case later(@Sendable () -> OriginReply)
 
@@ -160,13 +164,21 @@ public final class HeldOrigin: @unchecked Sendable {
             while let part = try? connection.read(), !part.isEmpty {}
         case .bytes(let bytes):
             try? connection.write(bytes)
+        case .reset(let bytes):
+            try? connection.write(bytes)
+            connection.resetOnClose()
+        // The other side may have had enough.
         case .endless(let head, let chunk):
-            do {
-                try connection.write(head)
-                while !condition.withLock({ stopped }) { try connection.write(chunk) }
-            } catch {
-                // The other side has had enough.
-                return
+            try? connection.write(head)
+            while !condition.withLock({ stopped }), (try? connection.write(chunk)) != nil {}
+        case .drip(let head, let body, let bytesPerSecond):
+            try? connection.write(head)
+            var rest = body[...]
+            while !rest.isEmpty, !condition.withLock({ stopped }) {
+                let part = rest.prefix(max(1, bytesPerSecond / 20))
+                rest = rest.dropFirst(part.count)
+                guard (try? connection.write(part)) != nil else { return }
+                pauseThread(.milliseconds(50))
             }
         }
     }

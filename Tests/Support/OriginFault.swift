@@ -38,6 +38,9 @@ public struct OriginFault: Sendable, CustomStringConvertible {
             .hold(Array((head + "Content-Length: 100\r\n\r\n{\"v\":").utf8))
         },
         OriginFault("closes without a word", "empty_reply") { _ in .bytes([]) },
+        OriginFault("resets the connection in the middle of the body", "bad_response") { _ in
+            .reset(Array((head + "Content-Length: 100\r\n\r\n{\"v\":").utf8))
+        },
         OriginFault("no HTTP at all", "bad_response") { _ in raw("SSH-2.0-OpenSSH_9.2\r\n") },
         OriginFault("fifty interim answers, then the document", nil) { _ in
             raw(

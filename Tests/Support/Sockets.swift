@@ -91,6 +91,12 @@ final class StreamSocket: @unchecked Sendable {
         }
     }
 
+    /// Makes its end a reset, and not an end of the stream.
+    func resetOnClose() {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Wakes whoever is blocked in it.
     func shutDown() {
         shutdown(descriptor, Int32(SHUT_RDWR))

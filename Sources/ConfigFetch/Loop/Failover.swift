@@ -2,8 +2,8 @@
 /// preferred, the one that answers soonest.
 ///
 /// Pure arithmetic. A place is left after a few bad answers in a row, fewer when they are failures than when they are only
-/// slow; from the first bad one on it is asked each second, so that the whole move is a matter of seconds. Once each place
-/// has been tried in vain, they go on taking turns, but at the pace of retries; and where all are slow, the one that
+/// slow; from the first bad one on it is asked each second, and when its time is over it is left after fewer: the whole
+/// move is a matter of seconds, whatever the answers were. Once each place has been tried in vain, they go on taking turns, but at the pace of retries; and where all are slow, the one that
 /// answers stays. The way back needs more: several good answers in a row to probes of the first place, seconds apart. So
 /// does the way to a place that answers sooner: it has to be clearly quicker, and several times in a row.
 struct Failover {
@@ -36,14 +36,18 @@ struct Failover {
     static let comparing: UInt64 = 30_000_000_000
     /// How much sooner a place has to answer to be preferred: by a fourth, and by this.
     static let leastGain: UInt64 = 2_000_000
-    /// A place that has not begun to answer after this time, or twice the time that is still quick, has failed.
-    static let longestSilence: UInt64 = 2_000_000_000
+    /// From the beginning of the first request that was answered badly until another place is asked.
+    static let longestMove: UInt64 = 8_000_000_000
 
     let places: Int
     let preference: Preference
+    /// A place that begins to answer later is slow. Nanoseconds.
+    let maxLatency: UInt64
     private(set) var active = 0
     private var slow = 0
     private var failed = 0
+    /// When the request began that was the first to be answered badly.
+    private var badSince: UInt64?
     /// Good probes in a row, of each place.
     private var goodProbes: [Int]
     /// How long each place takes to begin to answer, smoothed; `nil` while that is not known. Nanoseconds.
@@ -56,9 +60,10 @@ struct Failover {
     /// Until when each place wants to be left alone: by the monotonic clock, in nanoseconds.
     private var rests: [UInt64]
 
-    init(places: Int, preference: Preference = .order) {
+    init(places: Int, preference: Preference = .order, maxLatency: UInt64 = 200_000_000) {
         self.places = places
         self.preference = preference
+        self.maxLatency = maxLatency
         goodProbes = Array(repeating: 0, count: places)
         latencies = Array(repeating: nil, count: places)
         rests = Array(repeating: 0, count: places)
@@ -82,12 +87,37 @@ struct Failover {
     /// Whether the place that is asked has answered badly, and another one may do better.
     var isSuspect: Bool { places > 1 && (slow > 0 || failed > 0) && !isExhausted }
 
+    /// A place that has not begun to answer after this time has failed: some seconds where a quick answer takes a moment,
+    /// and never more than a move may take, but for who calls that quick.
+    var longestSilence: UInt64 {
+        let (doubled, overflow) = maxLatency.multipliedReportingOverflow(by: 2)
+        return max(maxLatency, min(max(2_000_000_000, overflow ? .max : doubled), Self.longestMove))
+    }
+
+    /// When another place is to be asked at the latest, if this one has not answered well; `nil` for one that does.
+    var moveBy: UInt64? { isSuspect ? badSince.map { $0 + Self.longestMove } : nil }
+
+    /// Whether a place that answers badly has no time for another answer that would be a quick one.
+    private func isTimeOver(at now: UInt64) -> Bool {
+        guard let badSince, !isExhausted else { return false }
+        return now + Self.probing + maxLatency > badSince + Self.longestMove
+    }
+
     /// How the place that is asked has answered, and after which time.
-    mutating func note(_ verdict: Verdict, latency: UInt64? = nil, at now: UInt64 = 0) -> Move? {
+    ///
+    /// - Parameter begun: when the request began that was answered so; now by default.
+    mutating func note(
+        _ verdict: Verdict,
+        latency: UInt64? = nil,
+        at now: UInt64 = 0,
+        begun: UInt64? = nil
+    ) -> Move? {
         measure(active, latency)
+        if verdict != .good, badSince == nil { badSince = begun ?? now }
         switch verdict {
         case .good:
             (slow, failed) = (0, 0)
+            badSince = nil
             triedInVain = []
         case .slow: (slow, failed) = (slow + 1, 0)
         case .failed: failed += 1
@@ -95,7 +125,7 @@ struct Failover {
         }
         // When all have been tried, one that is only slow is the best there is.
         let isTooSlow = slow >= Self.patience.slow && !isExhausted
-        guard places > 1, isTooSlow || failed >= Self.patience.failed else { return nil }
+        guard places > 1, isTooSlow || failed >= Self.patience.failed || isTimeOver(at: now) else { return nil }
         triedInVain.insert(active)
         if preference == .latency, isExhausted, failed < Self.patience.failed {
             // All are slow: then the one that is least so.
@@ -179,6 +209,7 @@ struct Failover {
     private mutating func move(to next: Int, isReturn: Bool) -> Move {
         defer { active = next }
         (slow, failed) = (0, 0)
+        badSince = nil
         goodProbes = Array(repeating: 0, count: places)
         if isReturn { triedInVain = [] }
         return Move(from: active, to: next, isReturn: isReturn)

@@ -7,12 +7,8 @@ extension FetchLoop {
     static func verdict(_ timings: CurlTransfer.Timings, _ source: Source) -> Failover.Verdict {
         if (timings.firstByte ?? 0) > source.spec.maxLatency { return .slow }
         // Where all have been tried in vain, one that takes as long as it likes is not good for it.
-        let limit = silenceLimit(of: source)
+        let limit = source.failover.longestSilence
         return source.failover.isExhausted && timings.total > limit + limit / 2 ? .slow : .good
-    }
-
-    private static func silenceLimit(of source: Source) -> UInt64 {
-        max(Failover.longestSilence, 2 * source.spec.maxLatency)
     }
 
     /// A request has failed, at the place that it was sent to.
@@ -37,6 +33,7 @@ extension FetchLoop {
             verdict,
             of: name,
             latency: verdict.isAnswer ? job.transfer.timings.firstByte : nil,
+            begun: job.aim.trace[.requested],
             because: reason
         )
     }
@@ -45,10 +42,12 @@ extension FetchLoop {
         _ verdict: Failover.Verdict,
         of name: SourceName,
         latency: UInt64? = nil,
+        begun: UInt64? = nil,
         because reason: String
     ) {
         guard sources[name].map({ $0.places.count > 1 }) == true else { return }
-        if let move = sources[name]?.failover.note(verdict, latency: latency, at: MonotonicTime.now.nanoseconds) {
+        let now = MonotonicTime.now.nanoseconds
+        if let move = sources[name]?.failover.note(verdict, latency: latency, at: now, begun: begun) {
             moved(name, move, because: reason)
         }
     }
@@ -155,38 +154,57 @@ extension FetchLoop {
     /// A request to one of several places that has to get on, or another place is tried.
     struct Progress {
         let transfer: ObjectIdentifier
+        /// When it began; nanoseconds of the monotonic clock.
+        let begun: UInt64
         /// For how long nothing may come.
         let limit: UInt64
+        /// When it is over, whatever has come: the place has answered badly before.
+        let end: UInt64
         /// How much of the body had come when it was looked at last; `nil` before the answer has begun.
         var received: Int?
 
         /// What has to come between two looks: less is no way to bring a document, only to look alive.
         static let least = 1_024
+
+        /// Whether it gets on, at a pace that brings the whole document in time.
+        func isAdvancing(_ transfer: CurlTransfer, at now: UInt64, timeout: UInt64) -> Bool {
+            guard transfer.status != 0, now < end else { return false }
+            guard let received else { return true }
+            let whole = transfer.receivedLength
+            guard whole >= received + Self.least, now > begun else { return false }
+            guard let length = transfer.announcedLength else { return true }
+            // At the mean pace so far.
+            return Double(whole) * (Double(timeout) / Double(now - begun)) >= Double(length)
+        }
     }
 
     /// A place that does not begin to answer, or does not go on, is given up, unless the others have been tried in vain.
-    func limitSilence(of transfer: CurlTransfer, _ id: UInt64, _ source: Source) {
+    func limitSilence(of transfer: CurlTransfer, _ id: UInt64, _ source: Source, isProbe: Bool = false) {
         if source.failover.isExhausted { return }
-        let limit = Self.silenceLimit(of: source)
-        progress[id] = Progress(transfer: ObjectIdentifier(transfer), limit: limit)
-        timers.insert(.silent(job: id), due: MonotonicTime.now.nanoseconds + limit)
+        let now = MonotonicTime.now.nanoseconds
+        let limit = source.failover.longestSilence
+        let end = isProbe ? .max : source.failover.moveBy ?? .max
+        progress[id] = Progress(transfer: ObjectIdentifier(transfer), begun: now, limit: limit, end: end)
+        timers.insert(.silent(job: id), due: min(now + limit, end))
     }
 
     func giveUpSilent(_ id: UInt64) {
         guard let known = progress[id],
             let transfer = (jobs[known.transfer]?.transfer ?? probes[known.transfer]?.transfer)
         else { return }
+        let now = MonotonicTime.now.nanoseconds
+        let name = jobs[known.transfer]?.aim.flight.key ?? probes[known.transfer]?.source
+        let timeout = name.flatMap { sources[$0]?.spec.timeoutMilliseconds } ?? 0
         let hasBegun = transfer.status != 0
-        let received = transfer.receivedLength
-        if hasBegun, known.received.map({ received >= $0 + Progress.least }) ?? true {
-            progress[id]?.received = received
+        if known.isAdvancing(transfer, at: now, timeout: UInt64(timeout) * 1_000_000) {
+            progress[id]?.received = transfer.receivedLength
             // The first look at the body comes so soon that the whole move stays a matter of seconds.
             let wait = known.received == nil ? known.limit / 2 : known.limit
-            timers.insert(.silent(job: id), due: MonotonicTime.now.nanoseconds + wait)
+            timers.insert(.silent(job: id), due: min(now + wait, known.end))
             return
         }
         progress[id] = nil
-        let words = hasBegun ? "has begun to answer and does not go on" : "does not begin to answer"
+        let words = hasBegun ? "has begun to answer and does not go on, or too slowly" : "does not begin to answer"
         if let probe = probes.removeValue(forKey: known.transfer) {
             multi.remove(probe.transfer)
             if let host = sources[probe.source]?.places[probe.place].spec.host {
@@ -269,7 +287,7 @@ extension FetchLoop {
             requestsLeft: requestsLeft
         )
         multi.add(transfer)
-        limitSilence(of: transfer, lastJob, source)
+        limitSilence(of: transfer, lastJob, source, isProbe: true)
     }
 
     func finishProbe(_ probe: Probe, _ failure: CurlTransfer.Failure?) {

@@ -55,7 +55,11 @@ final class FetchLoop {
             self.validators = .none
             sleep = Sleep(isAsleep: spec.isOnDemand)
             places = spec.places.compactMap { place in place.makeClient().map { (place, $0) } }
-            failover = Failover(places: max(1, places.count), preference: spec.prefersQuickest ? .latency : .order)
+            failover = Failover(
+                places: max(1, places.count),
+                preference: spec.prefersQuickest ? .latency : .order,
+                maxLatency: spec.maxLatency
+            )
             // A stored copy counts as audited when it was stored.
             fullAt = MonotonicTime.now.nanoseconds
             if let inUse { take(inUse) }
