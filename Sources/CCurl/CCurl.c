@@ -262,6 +262,9 @@ void ccurl_prepare(CURL *h) {
     curl_easy_setopt(h, CURLOPT_PROXY, "");   // the environment would be honoured
     curl_easy_setopt(h, CURLOPT_NOPROXY, ""); // and would take a configured one away
     curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); // a proxy's answer is not the origin's
+    // An origin that has moved is found by its name's next address, not a minute later; and many that connect at once
+    // still ask once.
+    curl_easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, 1L);
     curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

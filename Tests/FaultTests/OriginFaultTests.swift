@@ -50,4 +50,28 @@ struct OriginFaultTests {
         }
         print("origins' faults: \(idle >> 10) KiB when idle, at most \(worst >> 10) KiB more")
     }
+
+    @Test(
+        "A 'not modified' with another document behind it: that is not read, and costs nothing"
+    )
+    func bodyOfNotModified() throws {
+        let origin = try HeldOrigin { _ in .http(200, headers: ["ETag": "\"one\""], body: Array(#"{"v": 1}"#.utf8)) }
+        defer { origin.stop() }
+        let source = SourceSettings(url: origin.url("/a.json"), maxBytes: "\(Self.maxBytes)")
+        let agent = try AgentProcess.ready(AgentSettings(sources: ["app": source]))
+        let idle = try agent.residentMemory()
+        try agent.forgetPeakMemory()
+        let junk = [UInt8](repeating: 0x20, count: Self.maxBytes) + Array(#"{"v": 666}"#.utf8)
+        let head = Array("HTTP/1.1 304 Not Modified\r\nETag: \"one\"\r\nContent-Length: \(junk.count)\r\n\r\n".utf8)
+        origin.answer { request in
+            request.headers["if-none-match"] == nil ? .http(500) : .bytes(head + junk)
+        }
+        let asked = origin.requests.count
+        try waitUntil("some polls") {
+            origin.requests.dropFirst(asked).filter { $0.headers["if-none-match"] == "\"one\"" }.count >= 3
+        }
+        #expect(try agent.value("v").line == "1")
+        #expect(try agent.status()["sources"]["app"]["state"].string == "fresh")
+        #expect(try agent.peakMemory() <= idle + 2 * Self.maxBytes + 8 << 20)
+    }
 }

@@ -5,23 +5,8 @@ import Testing
 /// What the machine around the agent does to it: names that nobody answers for, clocks that jump.
 @Suite("The agent's surroundings", .serialized)
 struct SurroundingsTests {
-    /// Starts an agent by another program.
-    private func start(
-        _ settings: AgentSettings,
-        in directory: TemporaryDirectory,
-        environment: [String: String] = [:],
-        _ wrap: ([String]) throws -> [String]
-    ) throws -> (Program, Endpoint) {
-        for name in ["run", "state"] { try createDirectory(directory.path(name)) }
-        let configuration = try directory.write("agent.yaml", settings.yaml(in: directory.path))
-        let command = try wrap([AgentProcess.path(of: "agentd"), "--config", configuration])
-        let variables = ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""].merging(environment) { $1 }
-        let program = try Program(command, environment: variables, log: directory.path("agent.log"))
-        return (program, .unix(directory.path("run/status.sock")))
-    }
-
-    private func source(_ name: String, _ socket: Endpoint) -> JSONValue? {
-        (try? HTTPClient.send("GET", "/v1/status", to: socket).json())?["sources"][name]
+    private func source(_ name: String, _ agent: AgentProcess) -> JSONValue? {
+        (try? agent.status())?["sources"][name]
     }
 
     @Test(
@@ -35,7 +20,6 @@ struct SurroundingsTests {
         defer { nginx.stop() }
         try nginx.files.write("good.json", #"{"good": 1}"#)
         try nginx.files.write("named.json", #"{"named": 1}"#)
-        let directory = try TemporaryDirectory(prefix: "resolver")
         // Several, so that a single thread for all names would be seen.
         let named = (1...5).map { number in
             let url = "http://name\(number).test:\(nginx.port)/named.json"
@@ -45,38 +29,35 @@ struct SurroundingsTests {
         var sources = Dictionary(uniqueKeysWithValues: named)
         sources["good"] = SourceSettings(url: nginx.url("/good.json"))
         let settings = AgentSettings(sources: sources)
-        let (program, socket) = try start(settings, in: directory) { try NameServer.asking($0, in: directory) }
-        defer { program.stop() }
+        let agent = try AgentProcess(settings, by: NameServer.asking)
         try waitUntil("the resolver to be asked", deadline: .seconds(20)) { server.questions >= 5 }
         func goodPolls() throws -> Int { try nginx.log().filter { $0.uri == "/good.json" }.count }
         try waitUntil("a name to fail", deadline: .seconds(20)) {
-            source("named1", socket)?["last_error"]["code"].string == "timeout"
+            source("named1", agent)?["last_error"]["code"].string == "timeout"
         }
         // While five names hang, polls of an address go on, each second.
         let before = try goodPolls()
         let begin = ContinuousClock.now
         try waitUntil("five more polls", deadline: .seconds(30)) { try goodPolls() >= before + 5 }
         #expect(ContinuousClock.now - begin < .seconds(15))
-        #expect(source("good", socket)?["consecutive_failures"].int == 0)
-        server.answer(true)
+        #expect(source("good", agent)?["consecutive_failures"].int == 0)
+        server.answer(.address(127, 0, 0, 1))
         for number in 1...5 {
             try waitUntil("name \(number) to be resolved", deadline: .seconds(60)) {
-                source("named\(number)", socket)?["state"].string == "fresh"
+                source("named\(number)", agent)?["state"].string == "fresh"
             }
         }
         // Another agent, whose names nobody resolves: its stop does not wait for them.
-        server.answer(false)
+        server.answer(.silent)
         let asked = server.questions
-        let second = try TemporaryDirectory(prefix: "resolver-stop")
         var unnamed = settings
         unnamed.sources = ["other": SourceSettings(url: "http://other.test/a.json", more: ["timeout: 60s"])]
         unnamed.layers = ["other"]
-        let (hanging, _) = try start(unnamed, in: second) { try NameServer.asking($0, in: second) }
-        defer { hanging.stop() }
+        let hanging = try AgentProcess(unnamed, by: NameServer.asking)
         try waitUntil("the resolver to be asked again", deadline: .seconds(20)) { server.questions > asked }
         let stopping = ContinuousClock.now
-        hanging.signal(SIGTERM)
-        #expect(try hanging.waitForExit(deadline: .seconds(20)) == .exited(0))
+        hanging.program.signal(SIGTERM)
+        #expect(try hanging.program.waitForExit(deadline: .seconds(20)) == .exited(0))
         #expect(ContinuousClock.now - stopping < .seconds(5))
     }
 
@@ -101,13 +82,12 @@ struct SurroundingsTests {
         let settings = AgentSettings(sources: ["app": SourceSettings(url: nginx.url("/app.json"))])
         // By way of a shell: the library moves the environment of the first process that it finds itself in, behind which
         // Swift looks for a program's arguments.
-        let (program, socket) = try start(settings, in: directory, environment: environment) {
-            ["sh", "-c", "exec \"$@\"", "sh"] + $0
+        let agent = try AgentProcess(settings, environment: environment) { command, _ in
+            ["sh", "-c", "exec \"$@\"", "sh"] + command
         }
-        defer { program.stop() }
-        try waitUntil("a document", deadline: .seconds(30)) { source("app", socket)?["state"].string == "fresh" }
+        try waitUntil("a document", deadline: .seconds(30)) { source("app", agent)?["state"].string == "fresh" }
         func today() throws -> String {
-            try HTTPClient.send("GET", "/v1/status", to: socket).json()["sources"]["app"]["last_success"].string ?? ""
+            try agent.status()["sources"]["app"]["last_success"].string ?? ""
         }
         for jump in ["+1d", "-1d", "+0s"] {
             let before = try nginx.log().count
@@ -119,13 +99,13 @@ struct SurroundingsTests {
             #expect(took > .seconds(2) && took < .seconds(20), "\(jump): five polls of a second each took \(took)")
             // It did see the jump.
             try waitUntil("another day", deadline: .seconds(10)) { String(try today().prefix(10)) != day }
-            #expect(source("app", socket)?["state"].string == "fresh")
-            let health = try HTTPClient.send("GET", "/v1/status", to: socket).json()["health"]["level"].string
+            #expect(source("app", agent)?["state"].string == "fresh")
+            let health = try agent.status()["health"]["level"].string
             #expect(health == "healthy", "after \(jump)")
         }
         try nginx.files.write("app.json", #"{"v": 22}"#)
         try waitUntil("the change", deadline: .seconds(20)) {
-            try HTTPClient.send("GET", "/v1/config/v", to: .unix(directory.path("run/config.sock"))).line == "22"
+            try agent.value("v").line == "22"
         }
     }
 }

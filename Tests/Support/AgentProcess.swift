@@ -76,16 +76,19 @@ public final class AgentProcess: @unchecked Sendable {
     public static func path(of name: String) -> String { "\(Workspace.products)/\(name)" }
 
     /// Starts it; it may not be ready yet.
+    ///
+    /// - Parameter wrap: makes the command another one, which becomes the agent; the directory is for its files.
     public init(
         _ settings: AgentSettings,
         arguments: [String] = [],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        by wrap: ([String], TemporaryDirectory) throws -> [String] = { command, _ in command }
     ) throws {
         directory = try TemporaryDirectory(prefix: "agent")
         for name in ["run", "state"] { try createDirectory(directory.path(name)) }
         let configuration = try directory.write("agent.yaml", settings.yaml(in: directory.path))
         program = try Program(
-            [Self.path(of: "agentd"), "--config", configuration] + arguments,
+            try wrap([Self.path(of: "agentd"), "--config", configuration] + arguments, directory),
             environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""].merging(environment) { $1 },
             log: directory.path("agent.log")
         )

@@ -1,14 +1,27 @@
 internal import Foundation
 
-/// A name server on a loopback address of its own that answers when it is told to: every name is 127.0.0.1 then. Needs
-/// root for its port, and so does who is made to ask it.
+/// A name server on a loopback address of its own that answers when it is told to, and what. Needs root for its port, and
+/// so does who is made to ask it.
 public final class NameServer: @unchecked Sendable {
     /// Where it listens: not where any other server of this machine does.
     public static let address = "127.0.0.77"
 
+    /// What it does with a question.
+    public enum Manner: Sendable {
+        case silent
+        /// Every name has this address.
+        case address(UInt8, UInt8, UInt8, UInt8)
+        /// Every name is known and has no address.
+        case noAddress
+        /// No name is known.
+        case unknown
+        /// It says that it cannot say.
+        case failing
+    }
+
     private let socket: Int32
     private let lock = NSLock()
-    private var isAnswering = false
+    private var manner = Manner.silent
     private var asked = 0
 
     public init() throws {
@@ -57,23 +70,32 @@ public final class NameServer: @unchecked Sendable {
 
     deinit { close(socket) }
 
-    /// Whether questions are answered; until then it is silent.
-    public func answer(_ isAnswering: Bool) { lock.withLock { self.isAnswering = isAnswering } }
+    /// What it does from now on; it begins silent.
+    public func answer(_ manner: Manner) { lock.withLock { self.manner = manner } }
 
     public var questions: Int { lock.withLock { asked } }
 
     /// `nil`: silence.
     private func reply(to question: [UInt8]) -> [UInt8]? {
-        let isAnswering = lock.withLock {
+        let manner = lock.withLock {
             asked += 1
-            return self.isAnswering
+            return self.manner
         }
-        guard isAnswering else { return nil }
         // The name ends with an empty label; its type and class follow.
         guard let end = question[12...].firstIndex(of: 0), end + 4 < question.count else { return nil }
-        let isAddress = question[end + 1] == 0 && question[end + 2] == 1
-        let head = Array(question[..<2]) + [0x81, 0x80, 0, 1, 0, isAddress ? 1 : 0, 0, 0, 0, 0]
-        let answer: [UInt8] = isAddress ? [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1] : []
+        let isForAddress = question[end + 1] == 0 && question[end + 2] == 1
+        var code: UInt8 = 0
+        var address: [UInt8] = []
+        switch manner {
+        case .silent: return nil
+        case .address(let first, let second, let third, let fourth):
+            if isForAddress { address = [first, second, third, fourth] }
+        case .noAddress: break
+        case .failing: code = 2
+        case .unknown: code = 3
+        }
+        let head = Array(question[..<2]) + [0x81, 0x80 | code, 0, 1, 0, address.isEmpty ? 0 : 1, 0, 0, 0, 0]
+        let answer = address.isEmpty ? [] : [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4] + address
         return head + Array(question[12...(end + 4)]) + answer
     }
 
