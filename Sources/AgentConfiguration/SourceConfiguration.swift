@@ -2,10 +2,6 @@ public import ConfigSnapshot
 
 /// Where a document comes from, how often, and what it may cost.
 public struct SourceConfiguration: Sendable, Equatable {
-    public enum Scheme: String, Sendable, CaseIterable {
-        case http, https, file, etcd, consul, nacos, s3, appconfig
-    }
-
     /// Who the agent is to the source. Each kind of source takes of it what it knows.
     public struct Auth: Sendable, Equatable {
         public var user: String?
@@ -107,7 +103,7 @@ public struct SourceConfiguration: Sendable, Equatable {
 
     public var name: SourceName
     public var url: String
-    public var scheme: Scheme
+    public var kind: SourceKind
     /// For a file: its path, percent-decoded. For HTTP: the path in the URL, without the query.
     public var path: String
     /// The Unix socket to which the request goes instead of the URL's host.
@@ -144,10 +140,10 @@ public struct SourceConfiguration: Sendable, Equatable {
     /// always loaded.
     public var idle: TimeSpan?
 
-    public init(name: SourceName, url: String, scheme: Scheme, path: String) {
+    public init(name: SourceName, url: String, kind: SourceKind, path: String) {
         self.name = name
         self.url = url
-        self.scheme = scheme
+        self.kind = kind
         self.path = path
     }
 }

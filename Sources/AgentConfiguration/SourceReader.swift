@@ -27,16 +27,16 @@ extension SettingsReader {
         var source = SourceConfiguration(
             name: anyName,
             url: location?.text ?? "",
-            scheme: location?.url.scheme ?? .https,
+            kind: location?.url.kind ?? .https,
             path: location?.url.path ?? "/"
         )
-        source.mirrors = mirrors(members["mirrors"], of: location?.url.scheme, besides: source.url)
+        source.mirrors = mirrors(members["mirrors"], of: location?.url.kind, besides: source.url)
         source.prefer = preference(members["prefer"], hasMirrors: members["mirrors"] != nil)
         let latencies = TimeSpan.milliseconds(1)...TimeSpan.minutes(1)
         source.maxLatency = readSpan(members["max_latency"], default: source.maxLatency, in: latencies)
         source.format = format(members["format"])
         source.headers = headers(members["headers"])
-        source.auth = auth(members["auth"], of: location?.url.scheme)
+        source.auth = auth(members["auth"], of: location?.url.kind)
         if let auth = members["auth"], source.auth.token != nil || source.auth.user != nil,
             source.headers.contains(where: { $0.name.lowercased() == "authorization" })
         {
@@ -64,8 +64,8 @@ extension SettingsReader {
         source.idle = idle(members)
         if source.idle != nil { source.required = false }
         if let location {
-            noteMisplaced(members, for: location.url.scheme)
-            noteMissing(members, for: location.url.scheme, in: setting)
+            noteMisplaced(members, for: location.url.kind)
+            noteMissing(members, for: location.url.kind, in: setting)
             notePlain(members["tls"], source)
         }
         return name == nil || location == nil ? nil : source
@@ -96,7 +96,7 @@ extension SettingsReader {
 
     private mutating func mirrors(
         _ setting: Setting?,
-        of scheme: SourceConfiguration.Scheme?,
+        of kind: SourceKind?,
         besides url: String
     ) -> [String] {
         guard let setting else { return [] }
@@ -105,8 +105,8 @@ extension SettingsReader {
             guard let text = text(item) else { continue }
             do throws(SettingProblem) {
                 let mirror = try SourceURL.parse(text)
-                if let scheme, mirror.scheme != scheme {
-                    throw SettingProblem("a mirror of another kind than 'url'", "both begin with \(scheme.rawValue)")
+                if let kind, mirror.kind != kind {
+                    throw SettingProblem("a mirror of another kind than 'url'", "both begin with \(kind.rawValue)")
                 }
                 if text == url || mirrors.contains(text) {
                     throw SettingProblem("this place stands here twice", "remove one of them")
@@ -135,28 +135,17 @@ extension SettingsReader {
         return preference
     }
 
-    /// What would have no effect with this scheme: whoever wrote it expects one.
-    private mutating func noteMisplaced(_ members: [String: Setting], for scheme: SourceConfiguration.Scheme) {
-        let rules: [(names: [String], schemes: [SourceConfiguration.Scheme])] = [
-            (["unix_socket"], [.http]),
-            (["tls"], [.https, .etcd, .consul, .nacos, .s3, .appconfig]),
-            (["max_redirects"], [.http, .https]),
-            (["headers", "auth", "allow_link_local", "connect_timeout", "proxy"], Self.network),
-            (["watch"], [.file, .etcd, .consul, .nacos]),
-            (["region", "endpoint"], [.s3, .appconfig]),
-            (["mirrors", "prefer", "max_latency"], [.http, .https, .etcd, .consul, .nacos]),
-        ]
-        let misplaced = rules.filter { !$0.schemes.contains(scheme) }
-            .map { (names: $0.names, where: Self.list($0.schemes.map(\.rawValue))) }
-        for (names, place) in misplaced {
-            for setting in names.compactMap({ members[$0] }) {
-                let what = "has no effect with \(scheme.rawValue)"
+    /// What would have no effect with this kind: whoever wrote it expects one.
+    private mutating func noteMisplaced(_ members: [String: Setting], for kind: SourceKind) {
+        for group in KindSettings.Group.allCases where !KindSettings.of(kind).groups.contains(group) {
+            let kinds = SourceKind.allCases.filter { KindSettings.of($0).groups.contains(group) }
+            for setting in group.names.compactMap({ members[$0] }) {
+                let what = "has no effect with \(kind.rawValue)"
+                let place = Self.list(kinds.map(\.rawValue))
                 note(setting.namePlace, setting.key, what, "remove it: it is for \(place) only")
             }
         }
     }
-
-    private static let network = SourceConfiguration.Scheme.allCases.filter { $0 != .file }
 
     /// `http`, `http and https`, `http, https and etcd`.
     private static func list(_ words: [String]) -> String {
@@ -167,7 +156,7 @@ extension SettingsReader {
     /// What binds a source to a certificate binds nothing where there is none.
     private mutating func notePlain(_ tls: Setting?, _ source: SourceConfiguration) {
         let places = [source.url, source.endpoint ?? ""] + source.mirrors
-        guard let tls, source.scheme != .http, let plain = places.first(where: { $0.contains("http://") }) else {
+        guard let tls, source.kind != .http, let plain = places.first(where: { $0.contains("http://") }) else {
             return
         }
         let what = "has no effect with \(shown(plain)), which is not HTTPS"
@@ -177,29 +166,19 @@ extension SettingsReader {
     /// What a source of this kind cannot do without.
     private mutating func noteMissing(
         _ members: [String: Setting],
-        for scheme: SourceConfiguration.Scheme,
+        for kind: SourceKind,
         in source: Setting
     ) {
-        guard [.s3, .appconfig].contains(scheme), members["region"] == nil else { return }
+        guard KindSettings.of(kind).needsRegion, members["region"] == nil else { return }
         let key = DottedKey.join(source.path + ["region"])
         note(source.namePlace, key, "is missing", "name the region that requests are signed for, as in eu-central-1")
     }
 
     // MARK: Who the agent is
 
-    private mutating func auth(_ setting: Setting?, of scheme: SourceConfiguration.Scheme?) -> SourceConfiguration.Auth
-    {
+    private mutating func auth(_ setting: Setting?, of kind: SourceKind?) -> SourceConfiguration.Auth {
         var auth = SourceConfiguration.Auth()
-        let user = ["user", "password"]
-        let keys = ["access_key", "secret_key", "session_token"]
-        let known: [String] =
-            switch scheme {
-            case .etcd: user
-            case .consul: ["token"]
-            case .s3, .appconfig: keys
-            case .http, .https, .nacos: user + ["token"]
-            case .file, nil: user + ["token"] + keys
-            }
+        let known = kind.map { KindSettings.of($0).auth } ?? KindSettings.anyAuth
         let members = members(setting, known: known)
         func value(_ name: String) -> String? { members[name].flatMap { secret($0) } }
         auth.user = value("user")
@@ -246,7 +225,7 @@ extension SettingsReader {
         guard let text = text(setting) else { return nil }
         do throws(SettingProblem) {
             let url = try SourceURL.parse(text)
-            guard [.http, .https].contains(url.scheme), url.path == "/", !text.contains("?") else {
+            guard [.http, .https].contains(url.kind), url.path == "/", !text.contains("?") else {
                 throw SettingProblem(
                     "\(shown(text)) is not a server's address",
                     "write it as in \(example)"

@@ -2,7 +2,7 @@ internal import ConfigSnapshot
 
 /// The URL of a source, taken apart as far as the agent has to know.
 struct SourceURL: Equatable {
-    var scheme: SourceConfiguration.Scheme
+    var kind: SourceKind
     /// For a file: its path, percent-decoded. For HTTP: the path of the request, as written, without the query.
     var path: String
 
@@ -15,53 +15,24 @@ struct SourceURL: Equatable {
             )
         }
         let (schemeText, rest) = try splitScheme(text)
-        let scheme = try scheme(schemeText)
+        let kind = try kind(schemeText)
         if rest.contains("#") {
             throw SettingProblem("a URL with a fragment ('#…')", "leave it out: a fragment is never sent")
         }
-        switch scheme {
-        case .file: return try SourceURL(scheme: scheme, path: filePath(rest))
-        case .http, .https, .consul: return try SourceURL(scheme: scheme, path: httpPath(rest))
-        case .etcd, .nacos, .s3, .appconfig:
-            let url = SourceURL(scheme: scheme, path: try httpPath(rest))
-            try url.checkParts(rest)
-            return url
-        }
+        let path = try kind == .file ? filePath(rest) : httpPath(rest)
+        if let problem = KindSettings.of(kind).problem(path, rest) { throw problem }
+        return SourceURL(kind: kind, path: path)
     }
 
-    /// The kinds that speak HTTP themselves, and so may do without TLS if somebody says so: `etcd+http`.
-    private static let mayBePlain: [SourceConfiguration.Scheme] = [.etcd, .consul, .nacos]
-
-    private static func scheme(_ text: String) throws(SettingProblem) -> SourceConfiguration.Scheme {
+    private static func kind(_ text: String) throws(SettingProblem) -> SourceKind {
         let lower = text.lowercased()
-        if let scheme = SourceConfiguration.Scheme(rawValue: lower) { return scheme }
-        if let scheme = mayBePlain.first(where: { lower == "\($0.rawValue)+http" || lower == "\($0.rawValue)+https" }) {
-            return scheme
+        if let kind = SourceKind(rawValue: lower) { return kind }
+        let mayBePlain = SourceKind.allCases.filter { KindSettings.of($0).mayBePlain }
+        if let kind = mayBePlain.first(where: { lower == "\($0.rawValue)+http" || lower == "\($0.rawValue)+https" }) {
+            return kind
         }
-        let known = SourceConfiguration.Scheme.allCases.map(\.rawValue) + mayBePlain.map { "\($0.rawValue)+http" }
+        let known = SourceKind.allCases.map(\.rawValue) + mayBePlain.map { "\($0.rawValue)+http" }
         throw SettingProblem("the scheme \(shown(text)) is unknown", "known are \(known.joined(separator: ", "))")
-    }
-
-    /// Whether everything is named that has to be.
-    private func checkParts(_ rest: Substring) throws(SettingProblem) {
-        let parts = path.split(separator: "/")
-        switch scheme {
-        case .etcd where path == "/" && !rest.contains("?key="):
-            throw SettingProblem(
-                "a URL without a key",
-                "write etcd://host:2379/app.json for one key, or etcd://host:2379/app/ for all below"
-            )
-        case .nacos where parts.isEmpty || parts.count > 2:
-            throw SettingProblem("a URL without a data id", "write it as in nacos://host:8848/group/data-id")
-        case .s3 where parts.isEmpty || path.hasSuffix("/"):
-            throw SettingProblem("a URL without an object's key", "write it as in s3://bucket/path/app.json")
-        case .appconfig where parts.count != 2:
-            throw SettingProblem(
-                "a URL that does not name an application, an environment and a profile",
-                "write it as in appconfig://application/environment/profile"
-            )
-        default: break
-        }
     }
 
     /// What stands before `://` and after it.

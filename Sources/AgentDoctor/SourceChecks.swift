@@ -33,7 +33,7 @@ enum SourceChecks {
     static func run(_ scene: Scene, _ answers: Answers) -> [Check] {
         (scene.configuration?.sources ?? []).flatMap { source in
             var checks: [Check] = []
-            if source.scheme == .file, let check = readable(source, scene.service) { checks.append(check) }
+            if source.kind == .file, let check = readable(source, scene.service) { checks.append(check) }
             guard let answer = answers[source.name] else {
                 let found = "not asked: \(obstacle(source, scene) ?? "no permission to read its key")"
                 let advice = Doctor.isRoot ? "start the agent, and look again: systemctl start agent" : Doctor.asRoot

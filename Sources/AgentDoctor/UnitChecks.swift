@@ -1,5 +1,6 @@
 internal import AgentAPI
 internal import AgentConfiguration
+internal import ConfigSnapshot
 
 /// The units, as systemd sees them.
 enum UnitChecks {
@@ -34,7 +35,7 @@ enum UnitChecks {
     private static func paths(_ scene: Scene) -> [String] {
         let sources = scene.configuration?.sources ?? []
         let files = sources.flatMap { source in
-            [source.scheme == .file ? source.path : nil, source.unixSocket] + source.tls.files
+            [source.kind == .file ? source.path : nil, source.unixSocket] + source.tls.files
         }
         let secrets = scene.references.map { reference -> String? in
             if case .file(let path) = reference.place { path } else { nil }

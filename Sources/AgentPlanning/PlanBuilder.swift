@@ -16,20 +16,9 @@ extension AgentPlan {
 extension SourceSpec {
     /// What has to be fetched for a configured source, and how.
     public init(_ source: SourceConfiguration) {
-        let kind: SourceSpec.Kind =
-            switch source.scheme {
-            case .file: .file
-            case .https: source.unixSocket == nil ? .https : .unix
-            case .http: source.unixSocket == nil ? .http : .unix
-            case .etcd: .etcd
-            case .consul: .consul
-            case .nacos: .nacos
-            case .s3: .s3
-            case .appconfig: .appconfig
-            }
         self.init(
             name: source.name,
-            kind: kind,
+            kind: source.kind,
             url: source.url,
             poll: source.poll.min.nanoseconds...source.poll.max.nanoseconds
         )

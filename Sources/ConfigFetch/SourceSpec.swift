@@ -37,13 +37,6 @@ public struct SourceSpec: Sendable, Equatable {
         }
     }
 
-    public enum Kind: String, Sendable {
-        case http, https, file
-        /// HTTP over a Unix socket.
-        case unix
-        case etcd, consul, s3, appconfig, nacos
-    }
-
     /// Who we are to the source. Each kind takes of it what it knows.
     public struct Auth: Sendable, Equatable {
         public struct AWSKeys: Sendable, Equatable {
@@ -74,7 +67,7 @@ public struct SourceSpec: Sendable, Equatable {
     }
 
     public var name: SourceName
-    public var kind: Kind
+    public var kind: SourceKind
     public var url: String
     /// Other places of the same document, asked when the ones before do not do well.
     public var mirrors: [String] = []
@@ -119,7 +112,7 @@ public struct SourceSpec: Sendable, Equatable {
     /// Told apart from the same source under an earlier plan, when it meant something else.
     public var version: UInt64 = 0
 
-    public init(name: SourceName, kind: Kind, url: String, poll: ClosedRange<UInt64>) {
+    public init(name: SourceName, kind: SourceKind, url: String, poll: ClosedRange<UInt64>) {
         self.name = name
         self.kind = kind
         self.url = url

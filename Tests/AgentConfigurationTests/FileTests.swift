@@ -56,7 +56,7 @@ struct FileTests {
         var expected = AgentConfiguration()
         let name = try #require(SourceName("app"))
         let path = "/etc/agent/app.json"
-        expected.sources = [SourceConfiguration(name: name, url: "file://" + path, scheme: .file, path: path)]
+        expected.sources = [SourceConfiguration(name: name, url: "file://" + path, kind: .file, path: path)]
         #expect(agent == expected)
         try uncommented("/\(root)/etc/agent/agent.yaml", expected)
     }

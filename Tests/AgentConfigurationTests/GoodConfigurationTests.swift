@@ -16,7 +16,7 @@ struct GoodConfigurationTests {
         #expect(agent.sources.count == 1)
         #expect(source.name.text == "app")
         #expect(source.url == "https://example.com/app.json")
-        #expect(source.scheme == .https)
+        #expect(source.kind == .https)
         #expect(source.path == "/app.json")
         #expect(source.unixSocket == nil)
         #expect(source.format == nil)
@@ -90,15 +90,15 @@ struct GoodConfigurationTests {
         #expect(agent.locks.warnWait == TimeSpan(nanoseconds: 250_000))
         #expect(agent.sources.map(\.name.text) == ["base", "side", "app"])
         let (base, side, app) = (agent.sources[0], agent.sources[1], agent.sources[2])
-        #expect(base.scheme == .file)
+        #expect(base.kind == .file)
         #expect(base.path == "/etc/my app.yaml")
         #expect(base.format == .yaml)
         #expect(base.poll == SourceConfiguration.Poll(min: .seconds(5), max: .seconds(10)))
         #expect(!base.required)
-        #expect(side.scheme == .http)
+        #expect(side.kind == .http)
         #expect(side.path == "/")
         #expect(side.unixSocket == "/run/side.sock")
-        #expect(app.scheme == .https)
+        #expect(app.kind == .https)
         #expect(app.url == "HTTPS://[::1]:8443/a/b.json?x=y")
         #expect(app.path == "/a/b.json")
         #expect(app.format == .json)
@@ -129,7 +129,7 @@ struct GoodConfigurationTests {
         #expect(app.limits.maxKeys == 100)
     }
 
-    static let urls: [(String, SourceConfiguration.Scheme, String)] = [
+    static let urls: [(String, SourceKind, String)] = [
         ("http://x", .http, "/"),
         ("http://x?q", .http, "/"),
         ("http://x/?q=/a", .http, "/"),
@@ -146,9 +146,9 @@ struct GoodConfigurationTests {
     ]
 
     @Test(arguments: urls)
-    func url(_ url: String, _ scheme: SourceConfiguration.Scheme, _ path: String) throws {
+    func url(_ url: String, _ scheme: SourceKind, _ path: String) throws {
         let source = try #require(try parse(withSource(url: "\"\(url)\"")).sources.first)
-        #expect(source.scheme == scheme)
+        #expect(source.kind == scheme)
         #expect(source.path == path)
         #expect(source.url == url)
     }

@@ -2,6 +2,7 @@ import AgentAPI
 import AgentControl
 import ConfigAgent
 import ConfigFetch
+import ConfigSnapshot
 import Foundation
 import LockLadder
 import TestSupport

@@ -2,6 +2,7 @@ import AgentAPI
 import AgentControl
 import AgentTelemetry
 import ConfigFetch
+import ConfigSnapshot
 import Foundation
 import LockLadder
 import TestSupport

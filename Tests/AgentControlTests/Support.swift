@@ -18,7 +18,7 @@ let second: UInt64 = 1_000_000_000
 /// A source that is polled once at the start and then, as far as a test lives, never again.
 func source(
     _ name: String,
-    _ kind: SourceSpec.Kind,
+    _ kind: SourceKind,
     _ url: String,
     required: Bool = true
 ) -> AgentPlan.Source {

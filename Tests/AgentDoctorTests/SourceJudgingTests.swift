@@ -72,7 +72,7 @@ struct SourceJudgingTests {
         return try #require(answers[spec.name])
     }
 
-    private func spec(_ kind: SourceSpec.Kind, _ url: String) throws -> SourceSpec {
+    private func spec(_ kind: SourceKind, _ url: String) throws -> SourceSpec {
         SourceSpec(name: try #require(SourceName("app")), kind: kind, url: url, poll: 1...2)
     }
 

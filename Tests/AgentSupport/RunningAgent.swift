@@ -16,7 +16,7 @@ public let hour: UInt64 = 3_600 * second
 /// A source that is polled once at the start and then, as far as a test lives, never again.
 public func source(
     _ name: String,
-    _ kind: SourceSpec.Kind = .file,
+    _ kind: SourceKind = .file,
     url: String,
     required: Bool = true,
     _ change: (inout SourceSpec) -> Void = { _ in }

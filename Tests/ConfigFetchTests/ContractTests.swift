@@ -7,7 +7,7 @@ import Testing
 
 /// Polled once; whatever comes later comes by the watch.
 private func watched(
-    _ kind: SourceSpec.Kind,
+    _ kind: SourceKind,
     _ url: String,
     _ change: (inout SourceSpec) -> Void = { _ in }
 ) -> SourceSpec {

@@ -694,7 +694,7 @@ struct FetcherTests {
         let path = directory.path("origin.sock")
         let origin = try HeldOrigin(on: .unix(path)) { .document("{}", to: $0) }
         defer { origin.stop() }
-        let harness = try Harness([spec("a", .unix, "http://localhost/x") { $0.unixSocket = path }])
+        let harness = try Harness([spec("a", .http, "http://localhost/x") { $0.unixSocket = path }])
         try harness.start()
         #expect(harness.last?.document != nil)
         try harness.refresh("a")

@@ -145,10 +145,10 @@ struct RequestTests {
     }
 
     @Test(arguments: [
-        (SourceSpec.Kind.https, "https://y/z", "https"), (.http, "http://y/z", "http,https"),
-        (.unix, "http://y/z", "http,https"), (.etcd, "etcd://y/z", "https"), (.etcd, "etcd+http://y/z", "http,https"),
+        (SourceKind.https, "https://y/z", "https"), (.http, "http://y/z", "http,https"),
+        (.etcd, "etcd://y/z", "https"), (.etcd, "etcd+http://y/z", "http,https"),
     ])
-    func schemes(kind: SourceSpec.Kind, url: String, schemes: String) throws {
+    func schemes(kind: SourceKind, url: String, schemes: String) throws {
         let one = spec("a", kind, url)
         let wanted = try #require(one.makeClient()).ask(.none)
         let request = RequestBuilder.request(for: one, wanted, url: wanted.url, isOwnOrigin: true)
@@ -181,7 +181,7 @@ struct RequestTests {
     }
 
     @Test func limits() {
-        let one = spec("a", .unix, "http://localhost/x") { spec in
+        let one = spec("a", .http, "http://localhost/x") { spec in
             spec.unixSocket = "/run/x.sock"
             spec.timeoutMilliseconds = 11
             spec.connectTimeoutMilliseconds = 12

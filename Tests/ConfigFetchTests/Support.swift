@@ -33,7 +33,7 @@ let hour: UInt64 = 3_600 * second
 /// A source that is polled once at the start and then, as far as a test lives, never again.
 func spec(
     _ name: String,
-    _ kind: SourceSpec.Kind,
+    _ kind: SourceKind,
     _ url: String,
     _ change: (inout SourceSpec) -> Void = { _ in }
 ) -> SourceSpec {

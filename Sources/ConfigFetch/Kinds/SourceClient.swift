@@ -107,12 +107,12 @@ extension StageFailure {
     static let watchCanceledCode = "watch_canceled"
 }
 
-extension SourceSpec.Kind {
+extension SourceKind {
     /// Whom sources of this kind are asked through; `nil` for files, which are read and not asked. All that the loop knows
     /// of a kind.
     var client: (any SourceClient.Type)? {
         switch self {
-        case .http, .https, .unix: HTTPSource.self
+        case .http, .https: HTTPSource.self
         case .etcd: EtcdSource.self
         case .consul: ConsulSource.self
         case .s3: S3Source.self

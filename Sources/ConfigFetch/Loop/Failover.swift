@@ -126,6 +126,10 @@ struct Failover {
         // When all have been tried, one that is only slow is the best there is.
         let isTooSlow = slow >= Self.patience.slow && !isExhausted
         guard places > 1, isTooSlow || failed >= Self.patience.failed || isTimeOver(at: now) else { return nil }
+        return leave(at: now)
+    }
+
+    private mutating func leave(at now: UInt64) -> Move? {
         triedInVain.insert(active)
         if preference == .latency, isExhausted, failed < Self.patience.failed {
             // All are slow: then the one that is least so.

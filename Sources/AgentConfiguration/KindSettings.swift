@@ -1,0 +1,81 @@
+internal import ConfigSnapshot
+
+/// What the configuration has to know of a kind of source.
+struct KindSettings {
+    /// Settings that need the same of a kind, and so go together.
+    enum Group: CaseIterable {
+        case network, socket, tls, redirects, watch, amazon, places
+
+        var names: [String] {
+            switch self {
+            case .network: ["headers", "auth", "allow_link_local", "connect_timeout", "proxy"]
+            case .socket: ["unix_socket"]
+            case .tls: ["tls"]
+            case .redirects: ["max_redirects"]
+            case .watch: ["watch"]
+            case .amazon: ["region", "endpoint"]
+            case .places: ["mirrors", "prefer", "max_latency"]
+            }
+        }
+    }
+
+    /// Which settings mean something to this kind, besides those that all kinds know.
+    var groups: Set<Group>
+    /// What `auth` may say.
+    var auth: [String] = []
+    var needsRegion = false
+    /// Whether it speaks HTTP itself, and may do without TLS where somebody says so: `etcd+http`.
+    var mayBePlain = false
+    /// What its URL lacks, by its path and by all that stands behind the scheme; `nil` for one that lacks nothing.
+    var problem: @Sendable (_ path: String, _ rest: Substring) -> SettingProblem? = { _, _ in nil }
+
+    static let keys = ["access_key", "secret_key", "session_token"]
+    /// All that the `auth` of any kind may say.
+    static let anyAuth = ["user", "password", "token"] + keys
+    /// Of the stores of keys.
+    private static let store: Set<Group> = [.network, .tls, .watch, .places]
+
+    /// One entry for each kind.
+    static func of(_ kind: SourceKind) -> KindSettings {
+        switch kind {
+        case .http:
+            KindSettings(groups: [.network, .socket, .redirects, .places], auth: ["user", "password", "token"])
+        case .https:
+            KindSettings(groups: [.network, .tls, .redirects, .places], auth: ["user", "password", "token"])
+        case .file: KindSettings(groups: [.watch], auth: anyAuth)
+        case .etcd: KindSettings(groups: store, auth: ["user", "password"], mayBePlain: true, problem: needsKey)
+        case .consul: KindSettings(groups: store, auth: ["token"], mayBePlain: true)
+        case .nacos:
+            KindSettings(groups: store, auth: ["user", "password", "token"], mayBePlain: true, problem: needsDataID)
+        case .s3: KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsObject)
+        case .appconfig:
+            KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsThreeNames)
+        }
+    }
+
+    @Sendable private static func needsKey(_ path: String, _ rest: Substring) -> SettingProblem? {
+        guard path == "/", !rest.contains("?key=") else { return nil }
+        return SettingProblem(
+            "a URL without a key",
+            "write etcd://host:2379/app.json for one key, or etcd://host:2379/app/ for all below"
+        )
+    }
+
+    @Sendable private static func needsDataID(_ path: String, _ rest: Substring) -> SettingProblem? {
+        if (1...2).contains(path.split(separator: "/").count) { return nil }
+        return SettingProblem("a URL without a data id", "write it as in nacos://host:8848/group/data-id")
+    }
+
+    @Sendable private static func needsObject(_ path: String, _ rest: Substring) -> SettingProblem? {
+        if path != "/", !path.hasSuffix("/") { return nil }
+        return SettingProblem("a URL without an object's key", "write it as in s3://bucket/path/app.json")
+    }
+
+    @Sendable private static func needsThreeNames(_ path: String, _ rest: Substring) -> SettingProblem? {
+        if path.split(separator: "/").count == 2 { return nil }
+        return SettingProblem(
+            "a URL that does not name an application, an environment and a profile",
+            "write it as in appconfig://application/environment/profile"
+        )
+    }
+}
