@@ -2,6 +2,7 @@ import AgentTestSupport
 import ConfigAgent
 import ConfigFetch
 import ConfigSnapshot
+import Foundation
 import TestSupport
 import Testing
 
@@ -138,6 +139,50 @@ struct EtcdTests {
         try waitUntil("the newest") { agent.value("v") == "20" }
         try waitUntil("the watch to be back") { isWatched(agent) }
         try etcd.control("put", "/k", #"{"v":21}"#)
+        try waitUntil("the change") { agent.value("v") == "21" }
+        _ = directory
+    }
+
+    @Test("A watch that asks for what was compacted away is told so, and what is there now is fetched")
+    func compactionTold() throws {
+        let etcd = try Etcd()
+        try etcd.put("/k", #"{"v":1}"#)
+        // Without the key itself there is only the watch to go on with.
+        let relay = try TemporaryDirectory(prefix: "etcd-relay")
+        let port = try freePort()
+        let block = """
+            server {
+                listen 127.0.0.1:\(port);
+                access_log off;
+                location / { proxy_pass http://127.0.0.1:\(etcd.port); proxy_buffering off; }
+                location = /v3/kv/range {
+                    if (-f \(relay.path("no-range")) ) { return 404; }
+                    proxy_pass http://127.0.0.1:\(etcd.port);
+                }
+            }
+            """
+        var nginx = try Nginx(extraServers: block)
+        defer { nginx.stop() }
+        let source = watched("etcd+http://127.0.0.1:\(port)/k") {
+            $0.retryBase = second
+            $0.retryMax = 2 * second
+        }
+        let (agent, directory) = try agent(source)
+        try waitUntil("the watch") { isWatched(agent) }
+        try relay.write("no-range", "")
+        nginx.stop()
+        for value in 2...20 { try etcd.put("/k", #"{"v":\#(value)}"#) }
+        try etcd.control("compact", "15")
+        nginx = try Nginx(extraServers: block)
+        try waitUntil("the compaction to be told") {
+            let failure = agent.agent.sourceFacts[sourceName("e")]?.watch?.lastFailure?.failure
+            return failure?.code == "watch_canceled" && failure?.message.contains("compacted away") == true
+        }
+        #expect(agent.value("v") == "1")
+        try FileManager.default.removeItem(atPath: relay.path("no-range"))
+        try waitUntil("the newest") { agent.value("v") == "20" }
+        try waitUntil("the watch to be back") { isWatched(agent) }
+        try etcd.put("/k", #"{"v":21}"#)
         try waitUntil("the change") { agent.value("v") == "21" }
         _ = directory
     }

@@ -107,7 +107,7 @@ extension FetchLoop {
         if files.hanging[name] == id { files.hanging[name] = nil }
         let isCurrent = files.abandoned.remove(id) == nil
         let ended = endReading(name, id)
-        if isCurrent, let marks { watchFile(name, marks, ofReading: id) }
+        if isCurrent { watchFile(name, marks, ofReading: id) }
         guard let reading = ended else { return }
         if let next = reading.next { wait(next, isFull: false) }
         guard let flight = reading.flight, let source = sources[name] else { return }
@@ -156,12 +156,27 @@ extension FetchLoop {
         if isWatched { files.watcher = watcher }
     }
 
-    private func watchFile(_ name: SourceName, _ marks: FileMarks, ofReading id: UInt64) {
-        guard sources[name]?.spec.isWatched == true, let watcher = files.watcher else { return }
+    private func watchFile(_ name: SourceName, _ marks: FileMarks?, ofReading id: UInt64) {
+        guard sources[name]?.spec.isWatched == true else { return }
+        guard let watcher = files.watcher, let marks else {
+            // Whoever had the last instance may have given it back: then the next read is watched.
+            if files.watcher == nil { startWatchingFiles() }
+            setWatchFacts(name) { $0.fail(.noInstance) }
+            return
+        }
         let isQuiet = files.readings.isEmpty && files.hanging.isEmpty && files.abandoned.isEmpty
         if watcher.follow(name, marks, ofReading: id, mayForget: isQuiet) { noteChange(name, isRumour: true) }
         setWatchFacts(name) {
             if let failure = marks.failure { $0.fail(failure) } else { $0.open() }
         }
     }
+}
+
+extension StageFailure {
+    fileprivate static let noInstance = StageFailure(
+        .fetch,
+        "no_watches",
+        "the system has no inotify instance left for this user",
+        hint: "raise fs.inotify.max_user_instances (sysctl); until then the file is polled"
+    )
 }
