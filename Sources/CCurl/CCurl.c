@@ -104,6 +104,11 @@ static bool keeps_body(const ccurl_sink *sink) {
 static size_t take_body(char *data, size_t size, size_t count, void *context) {
     ccurl_sink *sink = context;
     size_t length = size * count;
+    if (sink->discard_bodies) {
+        sink->discarded_length += length;
+        sink->body_exceeded = sink->discarded_length > sink->body_limit;
+        return sink->body_exceeded ? 0 : length;
+    }
     if (!keeps_body(sink)) {
         sink->discarded_length += length;
         return sink->discarded_length > CCURL_DISCARD_LIMIT ? 0 : length;
@@ -254,6 +259,7 @@ void ccurl_sink_reset(ccurl_sink *sink) {
         .header_limit = sink->header_limit,
         .allow_link_local = sink->allow_link_local,
         .keep_all_bodies = sink->keep_all_bodies,
+        .discard_bodies = sink->discard_bodies,
     };
 }
 

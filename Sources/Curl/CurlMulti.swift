@@ -21,7 +21,6 @@ public final class CurlMulti {
         self.handle = handle
         self.waits = waits
         waker = CurlWaker(wakeUps)
-        ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, 64)
         // SAFETY: `waits` is held until the handle is gone; libcurl calls on the thread that calls it.
         ccurl_multi_set_waits(
             handle,
@@ -44,9 +43,18 @@ public final class CurlMulti {
 
     public var count: Int { transfers.count }
 
+    /// Connections that are kept although nothing is under way over them.
+    private static let mostIdle = 64
+
+    /// libcurl counts those that are in use, too.
+    private func keepConnections() {
+        ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, Self.mostIdle + transfers.count)
+    }
+
     /// Begins a transfer.
     public func add(_ transfer: CurlTransfer) {
         transfers[transfer.handle] = transfer
+        keepConnections()
         transfer.pieces = pieces
         curl_multi_add_handle(handle, transfer.handle)
     }
@@ -55,6 +63,7 @@ public final class CurlMulti {
     public func remove(_ transfer: CurlTransfer) {
         guard transfers.removeValue(forKey: transfer.handle) != nil else { return }
         curl_multi_remove_handle(handle, transfer.handle)
+        keepConnections()
     }
 
     /// Does what is due: new transfers set out, and those whose time is over end.
@@ -72,6 +81,7 @@ public final class CurlMulti {
             guard let transfer = transfers.removeValue(forKey: easy) else { continue }
             let failure = transfer.failure(for: code)
             curl_multi_remove_handle(handle, easy)
+            keepConnections()
             return (transfer, failure)
         }
         return nil

@@ -32,6 +32,8 @@ public final class CurlTransfer {
         public var signature: Signature?
         /// Whether bodies of other answers than those with status 200 are kept too.
         public var keepsAllBodies = false
+        /// Whether no body is kept at all.
+        public var discardsBodies = false
         /// Whether the body is taken piece by piece while it comes (``CurlMulti/nextPiece()``): the limit is then one for
         /// what has come and was not taken yet.
         public var isStream = false
@@ -106,6 +108,10 @@ public final class CurlTransfer {
         /// From the start to the end.
         public var total: UInt64
 
+        /// How long the other side has taken until it began to answer; `nil` where it has not. The time of a resolver is
+        /// not the other side's.
+        public var latency: UInt64? { firstByte.map { $0 + (connect ?? 0) + (tls ?? 0) } }
+
         public init(resolve: UInt64?, connect: UInt64?, tls: UInt64?, firstByte: UInt64?, total: UInt64) {
             self.resolve = resolve
             self.connect = connect
@@ -144,6 +150,7 @@ public final class CurlTransfer {
         sink.pointee.header_limit = request.maxHeaderBytes
         sink.pointee.allow_link_local = request.allowsLinkLocal
         sink.pointee.keep_all_bodies = request.keepsAllBodies
+        sink.pointee.discard_bodies = request.discardsBodies
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         ccurl_prepare(handle)

@@ -6,9 +6,9 @@ import Testing
 @Suite("Keys as a tree")
 struct KeyTreeTests {
     private func json(_ pairs: [(String, [UInt8])]) throws -> String {
-        var tree = KeyTree()
-        for (path, value) in pairs { try tree.insert(path, value) }
-        return String(decoding: tree.json, as: UTF8.self)
+        var tree = KeyTree<[UInt8]>()
+        for (path, value) in pairs { try tree.insert(path.utf8, value) }
+        return String(decoding: try tree.json { $0 }, as: UTF8.self)
     }
 
     @Test func nested() throws {

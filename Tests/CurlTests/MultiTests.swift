@@ -92,6 +92,43 @@ import Testing
         #expect(server.connections == 2)
     }
 
+    @Test("However many transfers wait for what their origins have to say, connections of others are kept")
+    func manyInUse() throws {
+        let silent = try RawServer([.hold])
+        let answer = response(body: body)
+        let server = try RawServer([.send(answer)] + (0..<9).flatMap { _ in [.receive, .send(answer)] })
+        defer {
+            silent.stop()
+            server.stop()
+        }
+        let multi = try #require(CurlMulti())
+        let waiting = try (0..<150).map { _ in try #require(CurlTransfer(request(silent.url()))) }
+        for transfer in waiting { multi.add(transfer) }
+        for _ in 0..<10 { #expect(try perform(request(server.url()), on: multi).body == body) }
+        #expect(server.connections == 1)
+        for transfer in waiting { multi.remove(transfer) }
+    }
+
+    @Test("Where only the head matters, the body is let pass, and the connection is kept; beyond the limit it is not")
+    func headOnly() throws {
+        let large = response(body: [UInt8](repeating: 0x20, count: 100_000))
+        let server = try RawServer([.send(large), .receive, .send(large), .receive, .send(large)])
+        defer { server.stop() }
+        let multi = try #require(CurlMulti())
+        func ask(limit: Int) throws -> CurlTransfer.Request {
+            request(server.url()) {
+                $0.discardsBodies = true
+                $0.maxBodyBytes = limit
+            }
+        }
+        for _ in 0..<2 {
+            let result = try perform(ask(limit: 100_000), on: multi)
+            #expect(result.status == 200 && result.body.isEmpty)
+        }
+        #expect(server.connections == 1)
+        #expect(try perform(ask(limit: 99_999), on: multi).failure?.kind == .bodyTooLarge)
+    }
+
     @Test("A connection of one who may go to metadata is nobody else's")
     func forbiddenConnections() throws {
         let answer = response(body: body)

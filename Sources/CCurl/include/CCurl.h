@@ -116,6 +116,8 @@ typedef struct ccurl_sink {
     bool allow_link_local;
     /// Keep the bodies of all responses, for those who read error messages.
     bool keep_all_bodies;
+    /// Of what answers a question only the head matters; the body is let pass, up to the limit.
+    bool discard_bodies;
 } ccurl_sink;
 
 /// Sets what every transfer of ours has in common: no signals, no environment, no old protocols, TLS 1.2 at least.

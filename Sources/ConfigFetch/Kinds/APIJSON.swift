@@ -1,18 +1,13 @@
 internal import ConfigSnapshot
 internal import FoundationEssentials
 
-/// JSON as the APIs of sources speak it.
+/// JSON as the APIs of sources speak it: what is small. Answers that hold documents are gone through by ``JSONWalk``.
 enum APIJSON {
     static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(StageFailure) -> Value {
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
         } catch {
-            throw StageFailure(
-                .fetch,
-                "bad_response",
-                "the answer is not what this kind of source answers with",
-                hint: "check that 'url' leads to such a server, and that nothing between answers in its place"
-            )
+            throw JSONWalk.notUnderstood
         }
     }
 
@@ -26,5 +21,7 @@ enum APIJSON {
     static func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
     /// `nil` when it is not base64.
-    static func bytes(ofBase64 text: String) -> [UInt8]? { Data(base64Encoded: text).map(Array.init) }
+    static func bytes(ofBase64 text: some Sequence<UInt8>) -> [UInt8]? {
+        Data(base64Encoded: Data(text)).map(Array.init)
+    }
 }

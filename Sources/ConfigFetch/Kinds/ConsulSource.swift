@@ -55,14 +55,27 @@ final class ConsulSource: SourceClient {
     }
 
     private func tree(_ body: [UInt8]) throws(StageFailure) -> [UInt8] {
-        let pairs = try APIJSON.decode([Pair].self, from: body)
-        var tree = KeyTree()
-        for pair in pairs {
-            guard let value = APIJSON.bytes(ofBase64: pair.value ?? "") else {
-                throw StageFailure(.fetch, "bad_response", "Consul sent a value that is not base64")
+        // A place for the document that is made of it.
+        guard MemoryRoom.has(body.count) else { throw .noMemory(.fetch, bytes: body.count) }
+        var tree = KeyTree<Range<Int>>()
+        var walk = JSONWalk(body)
+        let prefix = url.key.utf8.count
+        try walk.elements { walk throws(StageFailure) in
+            var key: [UInt8]?
+            var value: Range<Int>?
+            try walk.members { walk, name throws(StageFailure) in
+                if name.elementsEqual("Key".utf8) {
+                    key = try walk.text()
+                } else if name.elementsEqual("Value".utf8) {
+                    value = try walk.rawText()
+                } else {
+                    try walk.skip()
+                }
             }
-            try tree.insert(String(pair.key.dropFirst(url.key.count)), value)
+            guard let key else { throw JSONWalk.notUnderstood }
+            try tree.insert(key.dropFirst(prefix), value ?? 0..<0)
         }
+        try walk.end()
         guard tree.count > 0 else {
             throw StageFailure(
                 .fetch,
@@ -71,7 +84,12 @@ final class ConsulSource: SourceClient {
                 hint: "an empty configuration is never taken over"
             )
         }
-        return tree.json
+        return try tree.json(size: body.count) { range throws(StageFailure) in
+            guard let value = APIJSON.bytes(ofBase64: body[range]) else {
+                throw StageFailure(.fetch, "bad_response", "Consul sent a value that is not base64")
+            }
+            return value
+        }
     }
 
     private func note(_ answer: Answer) {
@@ -90,6 +108,7 @@ final class ConsulSource: SourceClient {
         let seconds = max(1, min(spec.watchWait ?? 300_000_000_000, 600_000_000_000) / 1_000_000_000)
         var request = request(["index=\(index)", "wait=\(seconds)s"])
         request.timeoutMilliseconds = spec.watchTimeoutMilliseconds
+        request.needsHeadOnly = true
         return request
     }
 
@@ -105,15 +124,5 @@ final class ConsulSource: SourceClient {
         }
         // Backwards: the store was restored, and nobody knows what has changed.
         return index == before ? .nothing : .changed
-    }
-
-    private struct Pair: Decodable {
-        let key: String
-        let value: String?
-
-        enum CodingKeys: String, CodingKey {
-            case key = "Key"
-            case value = "Value"
-        }
     }
 }

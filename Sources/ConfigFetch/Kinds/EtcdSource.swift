@@ -62,7 +62,7 @@ final class EtcdSource: SourceClient {
     }
 
     private func range(_ step: Int) -> SourceRequest {
-        var request = post("/v3/kv/range", Range(key: APIJSON.base64(keyOrAll), rangeEnd: encodedRangeEnd))
+        var request = post("/v3/kv/range", RangeRequest(key: APIJSON.base64(keyOrAll), rangeEnd: encodedRangeEnd))
         request.step = step
         return request
     }
@@ -95,10 +95,10 @@ final class EtcdSource: SourceClient {
                 }
                 return refused(body, answer)
             }
-            let found = try APIJSON.decode(Found.self, from: body)
-            note(found.header.revision)
-            let validators = Validators(order: spec.mirrors.isEmpty ? nil : found.header.order)
-            return .document(body: try document(found.kvs ?? []), validators, contentType: nil)
+            let found = try Found(body)
+            note(found.revision)
+            let validators = Validators(order: spec.mirrors.isEmpty ? nil : found.order)
+            return .document(body: try document(found, body), validators, contentType: nil)
         } catch {
             return .failed(error)
         }
@@ -117,8 +117,8 @@ final class EtcdSource: SourceClient {
 
     private(set) var wantsNewWatch = false
 
-    private func document(_ pairs: [Found.Pair]) throws(StageFailure) -> [UInt8] {
-        guard !pairs.isEmpty else {
+    private func document(_ found: Found, _ body: [UInt8]) throws(StageFailure) -> [UInt8] {
+        guard let first = found.pairs.first else {
             throw StageFailure(
                 .fetch,
                 "not_found",
@@ -126,16 +126,15 @@ final class EtcdSource: SourceClient {
                 hint: "write it, or mend 'url' of source '\(spec.name)'; an empty configuration is never taken over"
             )
         }
-        guard isPrefix else { return try bytes(pairs[0].value ?? "") }
-        var tree = KeyTree()
-        for pair in pairs {
-            let path = String(decoding: try bytes(pair.key).dropFirst(key.count), as: UTF8.self)
-            try tree.insert(path, try bytes(pair.value ?? ""))
-        }
-        return tree.json
+        guard isPrefix else { return try Self.bytes(body[first.value]) }
+        // A place for the document that is made of it.
+        guard MemoryRoom.has(body.count) else { throw .noMemory(.fetch, bytes: body.count) }
+        var tree = KeyTree<Range<Int>>()
+        for pair in found.pairs { try tree.insert(try Self.bytes(body[pair.key]).dropFirst(key.count), pair.value) }
+        return try tree.json(size: body.count) { range throws(StageFailure) in try Self.bytes(body[range]) }
     }
 
-    private func bytes(_ base64: String) throws(StageFailure) -> [UInt8] {
+    private static func bytes(_ base64: ArraySlice<UInt8>) throws(StageFailure) -> [UInt8] {
         guard let bytes = APIJSON.bytes(ofBase64: base64) else {
             throw StageFailure(.fetch, "bad_response", "etcd sent a value that is not base64")
         }
@@ -236,7 +235,7 @@ final class EtcdSource: SourceClient {
         self.told = nil
         // One that is deleted has no type that is left out, and no value.
         if !isPrefix, event.type == nil, let revision = event.kv?.revision.flatMap({ Int64($0) }),
-            let value = APIJSON.bytes(ofBase64: event.kv?.value ?? "")
+            let value = APIJSON.bytes(ofBase64: (event.kv?.value ?? "").utf8)
         {
             self.told = (value, revision)
         }
@@ -262,7 +261,7 @@ final class EtcdSource: SourceClient {
 
     private struct LoggedIn: Decodable { let token: String }
 
-    private struct Range: Encodable {
+    private struct RangeRequest: Encodable {
         let key: String
         let rangeEnd: String?
 
@@ -272,31 +271,64 @@ final class EtcdSource: SourceClient {
         }
     }
 
-    private struct Found: Decodable {
-        struct Header: Decodable {
-            let revision: String?
-            let cluster: String?
+    /// The answer to a range request: what it is about, and where in it keys and values stand, as base64.
+    private struct Found {
+        private(set) var revision: String?
+        private(set) var pairs: [(key: Range<Int>, value: Range<Int>)] = []
+        private var cluster: String?
 
-            /// All members of a cluster count together.
-            var order: Validators.Order? {
-                guard let revision = revision.flatMap({ Int64($0) }), let cluster = cluster.flatMap({ UInt64($0) })
-                else {
-                    return nil
+        /// All members of a cluster count together.
+        var order: Validators.Order? {
+            guard let revision = revision.flatMap({ Int64($0) }), let cluster = cluster.flatMap({ UInt64($0) }) else {
+                return nil
+            }
+            return Validators.Order(series: cluster, number: revision)
+        }
+
+        init(_ body: [UInt8]) throws(StageFailure) {
+            var walk = JSONWalk(body)
+            var revision: String?
+            var cluster: String?
+            var pairs: [(key: Range<Int>, value: Range<Int>)] = []
+            var hasHeader = false
+            try walk.members { walk, name throws(StageFailure) in
+                if name.elementsEqual("header".utf8) {
+                    hasHeader = true
+                    try walk.members { walk, name throws(StageFailure) in
+                        if name.elementsEqual("revision".utf8) {
+                            revision = try walk.text().map { String(decoding: $0, as: UTF8.self) }
+                        } else if name.elementsEqual("cluster_id".utf8) {
+                            cluster = try walk.text().map { String(decoding: $0, as: UTF8.self) }
+                        } else {
+                            try walk.skip()
+                        }
+                    }
+                } else if name.elementsEqual("kvs".utf8) {
+                    try walk.elements { walk throws(StageFailure) in pairs.append(try Self.pair(&walk)) }
+                } else {
+                    try walk.skip()
                 }
-                return Validators.Order(series: cluster, number: revision)
             }
+            try walk.end()
+            guard hasHeader else { throw JSONWalk.notUnderstood }
+            (self.revision, self.cluster, self.pairs) = (revision, cluster, pairs)
+        }
 
-            enum CodingKeys: String, CodingKey {
-                case revision
-                case cluster = "cluster_id"
+        private static func pair(_ walk: inout JSONWalk) throws(StageFailure) -> (key: Range<Int>, value: Range<Int>) {
+            var key: Range<Int>?
+            var value: Range<Int>?
+            try walk.members { walk, name throws(StageFailure) in
+                if name.elementsEqual("key".utf8) {
+                    key = try walk.rawText()
+                } else if name.elementsEqual("value".utf8) {
+                    value = try walk.rawText()
+                } else {
+                    try walk.skip()
+                }
             }
+            guard let key else { throw JSONWalk.notUnderstood }
+            return (key, value ?? 0..<0)
         }
-        struct Pair: Decodable {
-            let key: String
-            let value: String?
-        }
-        let header: Header
-        let kvs: [Pair]?
     }
 
     private struct Refusal: Decodable {

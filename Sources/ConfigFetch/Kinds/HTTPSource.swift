@@ -73,7 +73,13 @@ final class HTTPSource: SourceClient {
         request.headers =
             [("If-None-Match", etag), ("Prefer", "modes=snapshot;wait=\(seconds)")] + spec.auth.httpHeaders
         request.timeoutMilliseconds = spec.watchTimeoutMilliseconds
+        request.needsHeadOnly = true
         return request
+    }
+
+    var unwatchable: StageFailure? {
+        guard spec.watchWait != nil, let lastReceived, lastReceived.etag == nil else { return nil }
+        return noLongPoll("the origin sends no ETag, so there is nothing to say what is to be waited for")
     }
 
     func heard(_ answer: Answer) -> News {
@@ -94,12 +100,12 @@ final class HTTPSource: SourceClient {
         if answer.header("Preference-Applied")?.lowercased().contains("wait") == true { return nil }
         guard answer.took < (spec.watchWait ?? 0) / 2 else { return nil }
         return .refused(
-            StageFailure(
-                .fetch,
-                "no_long_poll",
-                "the origin does not wait: it answers at once, and does not say that it knows 'Prefer: wait'",
-                hint: "remove 'poll.wait' of source '\(spec.name)': it is polled as before"
-            )
+            noLongPoll("the origin does not wait: it answers at once, and does not say that it knows 'Prefer: wait'")
         )
+    }
+
+    private func noLongPoll(_ words: String) -> StageFailure {
+        let hint = "remove 'poll.wait' of source '\(spec.name)': it is polled as before"
+        return StageFailure(.fetch, "no_long_poll", words, hint: hint)
     }
 }

@@ -26,6 +26,7 @@ enum RequestBuilder {
         request.maxBodyBytes = spec.maxBytes
         request.hasRoom = { MemoryRoom.has($0) }
         request.keepsAllBodies = wanted.readsErrors
+        request.discardsBodies = wanted.needsHeadOnly
         request.isStream = wanted.isStream
         // libcurl 7.88 signs all headers that are given to it, in an order of its own where one name begins with another.
         if wanted.signedFor == nil {

@@ -32,6 +32,9 @@ protocol SourceClient: AnyObject {
     /// A watch was answered.
     func heard(_ answer: Answer) -> News
 
+    /// Why there is nothing to watch by, though a watch is wanted.
+    var unwatchable: StageFailure? { get }
+
     /// Whether the watch that is open waits for something that will never come.
     var wantsNewWatch: Bool { get }
 
@@ -46,6 +49,7 @@ extension SourceClient {
     func heard(_ answer: Answer) -> News { .nothing }
     func atHand() -> [UInt8]? { nil }
     var wantsNewWatch: Bool { false }
+    var unwatchable: StageFailure? { nil }
     var rest: Rest? { nil }
 }
 
@@ -72,6 +76,8 @@ struct SourceRequest {
     var signedFor: String?
     /// Whether what is said with another status than 200 matters too.
     var readsErrors = false
+    /// Whether nothing but status and headers of the answer matters.
+    var needsHeadOnly = false
     /// Whether the answer goes on for ever and is heard piece by piece.
     var isStream = false
     /// Where in a conversation of several requests it stands; the kind's own business.

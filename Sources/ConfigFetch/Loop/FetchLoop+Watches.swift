@@ -76,7 +76,11 @@ extension FetchLoop {
         sources[name]?.watch.hasToldOfChange = false
         guard let source = sources[name], !source.watch.isOpen else { return }
         guard let request = source.client?.watch() else {
-            closeWatchFacts(name)
+            if let failure = source.client?.unwatchable {
+                setWatchFacts(name) { $0.fail(failure) }
+            } else {
+                closeWatchFacts(name)
+            }
             return
         }
         guard watches.count < Self.mostWatches else {
