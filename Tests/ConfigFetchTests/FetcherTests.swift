@@ -358,8 +358,15 @@ struct FetcherTests {
         let length = 400_000
         let body = Array(("{\"v\":\"" + String(repeating: "x", count: length - 8) + "\"}").utf8)
         let head = Array("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n".utf8)
-        // Over 80 s, where 60 s are the limit; and over 4 s.
-        for (pace, expected) in [(5_000, 1), (100_000, 0)] {
+        let unknown = Array(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\(String(length, radix: 16))\r\n".utf8
+        )
+        let end = Array("\r\n0\r\n\r\n".utf8)
+        // Over 80 s, where 60 s are the limit; over 4 s; and over 80 s and 4 s, which nobody can foresee.
+        for (pace, head, body, expected) in [
+            (5_000, head, body, 1), (100_000, head, body, 0), (5_000, unknown, body + end, 1),
+            (100_000, unknown, body + end, 0),
+        ] {
             let first = try HeldOrigin { _ in .drip(head: head, body: body, bytesPerSecond: pace) }
             let mirror = try HeldOrigin { .document("{}", to: $0) }
             defer {

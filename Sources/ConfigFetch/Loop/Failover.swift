@@ -3,9 +3,10 @@
 ///
 /// Pure arithmetic. A place is left after a few bad answers in a row, fewer when they are failures than when they are only
 /// slow; from the first bad one on it is asked each second, and when its time is over it is left after fewer: the whole
-/// move is a matter of seconds, whatever the answers were. Once each place has been tried in vain, they go on taking turns, but at the pace of retries; and where all are slow, the one that
-/// answers stays. The way back needs more: several good answers in a row to probes of the first place, seconds apart. So
-/// does the way to a place that answers sooner: it has to be clearly quicker, and several times in a row.
+/// move is a matter of seconds, whatever the answers were. Once each place has been tried in vain, they go on taking
+/// turns, but at the pace of retries; and where all are slow, the one that answers stays, while the others are looked at.
+/// The way back needs more: several good answers in a row to probes of the first place, seconds apart. So does the way to
+/// a place that answers sooner: it has to be clearly quicker, and several times in a row.
 struct Failover {
     enum Preference {
         case order, latency
@@ -91,16 +92,17 @@ struct Failover {
     /// and never more than a move may take, but for who calls that quick.
     var longestSilence: UInt64 {
         let (doubled, overflow) = maxLatency.multipliedReportingOverflow(by: 2)
-        return max(maxLatency, min(max(2_000_000_000, overflow ? .max : doubled), Self.longestMove))
+        return max(maxLatency, min(max(2_000_000_000, overflow ? .max : doubled), Self.longestMove - Self.probing))
     }
 
     /// When another place is to be asked at the latest, if this one has not answered well; `nil` for one that does.
     var moveBy: UInt64? { isSuspect ? badSince.map { $0 + Self.longestMove } : nil }
 
-    /// Whether a place that answers badly has no time for another answer that would be a quick one.
-    private func isTimeOver(at now: UInt64) -> Bool {
+    /// Whether a place that answers badly has no time for another answer that would be a quick one. (One that has failed
+    /// may fail as soon again.)
+    private func isTimeOver(_ verdict: Verdict, at now: UInt64) -> Bool {
         guard let badSince, !isExhausted else { return false }
-        return now + Self.probing + maxLatency > badSince + Self.longestMove
+        return now + Self.probing + (verdict == .slow ? maxLatency : 0) >= badSince + Self.longestMove
     }
 
     /// How the place that is asked has answered, and after which time.
@@ -125,13 +127,15 @@ struct Failover {
         }
         // When all have been tried, one that is only slow is the best there is.
         let isTooSlow = slow >= Self.patience.slow && !isExhausted
-        guard places > 1, isTooSlow || failed >= Self.patience.failed || isTimeOver(at: now) else { return nil }
+        guard places > 1, isTooSlow || failed >= Self.patience.failed || isTimeOver(verdict, at: now) else {
+            return nil
+        }
         return leave(at: now)
     }
 
     private mutating func leave(at now: UInt64) -> Move? {
         triedInVain.insert(active)
-        if preference == .latency, isExhausted, failed < Self.patience.failed {
+        if preference == .latency, isExhausted, failed == 0 {
             // All are slow: then the one that is least so.
             let best = (0..<places).filter { $0 == active || rests[$0] <= now }.min { rank($0) < rank($1) }
             guard let best, best != active else {
@@ -160,12 +164,15 @@ struct Failover {
     // MARK: Probes
 
     /// Whether other places are looked at while one is asked.
-    var hasProbes: Bool { places > 1 && (preference == .latency || active != 0) }
+    var hasProbes: Bool { places > 1 && (looksAtAll || active != 0) }
+
+    /// Whether any place may be moved to when it does well, and not only the first.
+    private var looksAtAll: Bool { preference == .latency || isExhausted }
 
     /// The place that is looked at next; `nil` for none, or while all that could be want to be left alone.
     mutating func nextProbe(at now: UInt64 = 0) -> Int? {
         guard hasProbes else { return nil }
-        guard preference == .latency else { return rests[0] <= now ? 0 : nil }
+        guard looksAtAll else { return rests[0] <= now ? 0 : nil }
         for _ in 0..<places {
             lastProbed = (lastProbed + 1) % places
             if lastProbed != active, rests[lastProbed] <= now { return lastProbed }
@@ -175,14 +182,14 @@ struct Failover {
 
     /// Before then there is nothing to be looked at.
     var firstProbeAt: UInt64 {
-        guard preference == .latency else { return rests[0] }
+        guard looksAtAll else { return rests[0] }
         return (0..<places).lazy.filter { $0 != active }.map { rests[$0] }.min() ?? 0
     }
 
     /// The time until then. A place that is only looked at is asked no more often than the one that is in use.
     func probeInterval(poll: UInt64 = 0) -> UInt64 {
         let isKnown = (0..<places).allSatisfy { latencies[$0] != nil || unfit.contains($0) }
-        let isSettled = preference == .latency && isKnown && goodProbes.allSatisfy { $0 == 0 }
+        let isSettled = looksAtAll && isKnown && goodProbes.allSatisfy { $0 == 0 }
         return isSettled ? max(Self.comparing, poll) : Self.returning.every
     }
 

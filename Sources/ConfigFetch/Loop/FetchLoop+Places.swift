@@ -4,8 +4,13 @@ internal import LockLadder
 
 /// Sources that have several places.
 extension FetchLoop {
-    static func verdict(_ timings: CurlTransfer.Timings, _ source: Source) -> Failover.Verdict {
-        if (timings.firstByte ?? 0) > source.spec.maxLatency { return .slow }
+    /// - Parameter earlier: how long the slowest answer took that came before this one in the same conversation.
+    static func verdict(
+        _ timings: CurlTransfer.Timings,
+        _ source: Source,
+        earlier: UInt64 = 0
+    ) -> Failover.Verdict {
+        if max(timings.latency ?? 0, earlier) > source.spec.maxLatency { return .slow }
         // Where all have been tried in vain, one that takes as long as it likes is not good for it.
         let limit = source.failover.longestSilence
         return source.failover.isExhausted && timings.total > limit + limit / 2 ? .slow : .good
@@ -32,7 +37,7 @@ extension FetchLoop {
         noteVerdict(
             verdict,
             of: name,
-            latency: verdict.isAnswer ? job.transfer.timings.firstByte : nil,
+            latency: verdict.isAnswer ? job.transfer.timings.latency : nil,
             begun: job.aim.trace[.requested],
             because: reason
         )
@@ -47,9 +52,20 @@ extension FetchLoop {
     ) {
         guard sources[name].map({ $0.places.count > 1 }) == true else { return }
         let now = MonotonicTime.now.nanoseconds
+        let hadProbes = sources[name]?.failover.hasProbes
         if let move = sources[name]?.failover.note(verdict, latency: latency, at: now, begun: begun) {
             moved(name, move, because: reason)
+        } else if hadProbes == false {
+            scheduleProbe(name)
         }
+    }
+
+    /// The time for the move is over, and nothing has been sent yet: the request waited for its turn.
+    func leaveIfTimeIsOver(_ name: SourceName, at now: UInt64) {
+        guard let moveBy = sources[name]?.failover.moveBy, moveBy <= now else { return }
+        noteVerdict(.failed, of: name, because: "it answers too slowly")
+        // The flight that waits is sent where the source is asked now.
+        sources[name]?.isMoving = false
     }
 
     private func moved(_ name: SourceName, _ move: Failover.Move, because reason: String) {
@@ -69,7 +85,7 @@ extension FetchLoop {
             $0.place = move.to
             $0.moves += 1
         }
-        if move.isReturn, !source.spec.prefersQuickest {
+        if move.isReturn, move.to == 0, !source.spec.prefersQuickest {
             fetcher.notify(.returned(name, from: from, to: to))
         } else {
             fetcher.notify(.moved(name, from: from, to: to, because: reason))
@@ -154,71 +170,106 @@ extension FetchLoop {
     /// A request to one of several places that has to get on, or another place is tried.
     struct Progress {
         let transfer: ObjectIdentifier
-        /// When it began; nanoseconds of the monotonic clock.
+        /// When its conversation began; nanoseconds of the monotonic clock, as are all times here.
         let begun: UInt64
+        /// When the request itself was sent.
+        let sent: UInt64
         /// For how long nothing may come.
         let limit: UInt64
-        /// When it is over, whatever has come: the place has answered badly before.
-        let end: UInt64
-        /// How much of the body had come when it was looked at last; `nil` before the answer has begun.
-        var received: Int?
+        /// When it is over, whatever has come: the place has answered badly before, or slowly now.
+        var end: UInt64
+        /// How much of the body had come when it was looked at last, and when; `nil` before the answer has begun.
+        var last: (received: Int, at: UInt64)?
 
         /// What has to come between two looks: less is no way to bring a document, only to look alive.
         static let least = 1_024
 
-        /// Whether it gets on, at a pace that brings the whole document in time.
+        /// Whether the answer has begun, or goes on since the last look.
+        func isAlive(_ transfer: CurlTransfer) -> Bool {
+            guard let last else { return transfer.status != 0 }
+            return transfer.receivedLength >= last.received + Self.least
+        }
+
+        /// Whether it gets on at a pace that brings the whole document in time.
         func isAdvancing(_ transfer: CurlTransfer, at now: UInt64, timeout: UInt64) -> Bool {
-            guard transfer.status != 0, now < end else { return false }
-            guard let received else { return true }
+            guard isAlive(transfer), now < end else { return false }
+            guard let last, now > last.at else { return true }
             let whole = transfer.receivedLength
-            guard whole >= received + Self.least, now > begun else { return false }
-            guard let length = transfer.announcedLength else { return true }
-            // At the mean pace so far.
-            return Double(whole) * (Double(timeout) / Double(now - begun)) >= Double(length)
+            // Of a body of any length nobody can say whether it will be whole in time.
+            guard let length = transfer.announcedLength else { return now < begun + Failover.longestMove }
+            let pace = Double(whole - last.received) / Double(now - last.at)
+            return Double(now - begun) + Double(max(0, length - whole)) / pace <= Double(timeout)
         }
     }
 
     /// A place that does not begin to answer, or does not go on, is given up, unless the others have been tried in vain.
-    func limitSilence(of transfer: CurlTransfer, _ id: UInt64, _ source: Source, isProbe: Bool = false) {
-        if source.failover.isExhausted { return }
+    ///
+    /// - Parameter begun: when the conversation began; now for a request that begins one.
+    func limitSilence(
+        of transfer: CurlTransfer,
+        _ id: UInt64,
+        _ source: Source,
+        begun: UInt64? = nil,
+        isProbe: Bool = false
+    ) {
+        if source.failover.isExhausted, !isProbe { return }
         let now = MonotonicTime.now.nanoseconds
         let limit = source.failover.longestSilence
+        let begun = begun ?? now
         let end = isProbe ? .max : source.failover.moveBy ?? .max
-        progress[id] = Progress(transfer: ObjectIdentifier(transfer), begun: now, limit: limit, end: end)
-        timers.insert(.silent(job: id), due: min(now + limit, end))
+        progress[id] = Progress(transfer: ObjectIdentifier(transfer), begun: begun, sent: now, limit: limit, end: end)
+        timers.insert(.silent(job: id), due: min(begun + limit, end))
     }
 
     func giveUpSilent(_ id: UInt64) {
         guard let known = progress[id],
-            let transfer = (jobs[known.transfer]?.transfer ?? probes[known.transfer]?.transfer)
+            let transfer = (jobs[known.transfer]?.transfer ?? probes[known.transfer]?.transfer),
+            let name = jobs[known.transfer]?.aim.flight.key ?? probes[known.transfer]?.source,
+            let source = sources[name]
         else { return }
         let now = MonotonicTime.now.nanoseconds
-        let name = jobs[known.transfer]?.aim.flight.key ?? probes[known.transfer]?.source
-        let timeout = name.flatMap { sources[$0]?.spec.timeoutMilliseconds } ?? 0
-        let hasBegun = transfer.status != 0
-        if known.isAdvancing(transfer, at: now, timeout: UInt64(timeout) * 1_000_000) {
-            progress[id]?.received = transfer.receivedLength
-            // The first look at the body comes so soon that the whole move stays a matter of seconds.
-            let wait = known.received == nil ? known.limit / 2 : known.limit
-            timers.insert(.silent(job: id), due: min(now + wait, known.end))
-            return
+        let timeout = UInt64(source.spec.timeoutMilliseconds) * 1_000_000
+        if known.isAdvancing(transfer, at: now, timeout: timeout) {
+            return lookAgain(id, known, transfer, source, at: now)
         }
         progress[id] = nil
+        let hasBegun = transfer.status != 0
         let words = hasBegun ? "has begun to answer and does not go on, or too slowly" : "does not begin to answer"
+        // Where another place need only be asked sooner, that is no sign that the host is not well.
+        let isSilent = !known.isAlive(transfer) && now >= known.sent + known.limit
         if let probe = probes.removeValue(forKey: known.transfer) {
             multi.remove(probe.transfer)
-            if let host = sources[probe.source]?.places[probe.place].spec.host {
-                noteHost(host, failure: "it \(words)")
-            }
+            if isSilent { noteHost(source.places[probe.place].spec.host, failure: "it \(words)") }
             probed(probe, .failed)
         }
         guard let job = jobs.removeValue(forKey: known.transfer) else { return }
         multi.remove(job.transfer)
         admission.comeBack(from: job.aim.host)
-        guard let source = sources[job.aim.flight.key] else { return }
         let message = "\(source.places[job.aim.place].spec.redactedURL) \(words)"
-        noteHost(job.aim.host, failure: message)
+        if isSilent { noteHost(job.aim.host, failure: message) }
         failAtPlace(job, source, StageFailure(.fetch, "timeout", message, hint: "its other places are tried"))
+    }
+
+    private func lookAgain(
+        _ id: UInt64,
+        _ known: Progress,
+        _ transfer: CurlTransfer,
+        _ source: Source,
+        at now: UInt64
+    ) {
+        var next = known
+        next.last = (transfer.receivedLength, now)
+        var wait = known.limit
+        if known.last == nil {
+            // The first look at the body comes so soon that the whole move stays a matter of seconds.
+            let left = known.begun + Failover.longestMove > now ? known.begun + Failover.longestMove - now : 0
+            wait = min(known.limit / 2, max(left, Failover.probing))
+            if (transfer.timings.latency ?? 0) > source.spec.maxLatency {
+                next.end = min(known.end, known.begun + Failover.longestMove)
+            }
+        }
+        progress[id] = next
+        timers.insert(.silent(job: id), due: min(now + wait, next.end))
     }
 
     // MARK: Probes
@@ -353,9 +404,9 @@ extension FetchLoop {
 
     private func probed(_ probe: Probe, _ verdict: Failover.Verdict) {
         guard sources[probe.source]?.spec.version == probe.version else { return }
-        let latency = verdict.isAnswer ? probe.transfer.timings.firstByte : nil
+        let latency = verdict.isAnswer ? probe.transfer.timings.latency : nil
         if let move = sources[probe.source]?.failover.noteProbe(verdict, of: probe.place, latency: latency) {
-            moved(probe.source, move, because: "the other one answers sooner")
+            moved(probe.source, move, because: "the other one answers better")
         } else {
             scheduleProbe(probe.source)
         }

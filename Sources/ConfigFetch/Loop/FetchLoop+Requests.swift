@@ -14,6 +14,8 @@ extension FetchLoop {
             /// Which of the source's places is asked.
             let place: Int
             let trace: Trace
+            /// How long the slowest answer of the conversation so far took to begin. Nanoseconds.
+            var slowest: UInt64 = 0
         }
 
         let id: UInt64
@@ -63,7 +65,7 @@ extension FetchLoop {
         )
         multi.add(transfer)
         if source.places.count > 1 {
-            limitSilence(of: transfer, lastJob, source)
+            limitSilence(of: transfer, lastJob, source, begun: aim.trace[.requested])
         }
         return true
     }
@@ -97,13 +99,16 @@ extension FetchLoop {
         }
         let answer = Answer(job.transfer, of: source.spec)
         noteHost(job.aim.host, failure: answer.overload)
-        if let url = answer.redirect, case .get = job.request.method { return follow(job, source, to: url) }
-        return understand(answer, job, source, timings)
+        var aim = job.aim
+        aim.slowest = max(aim.slowest, timings.latency ?? 0)
+        if let url = answer.redirect, case .get = job.request.method { return follow(job, aim, source, to: url) }
+        return understand(answer, job, aim, source, timings)
     }
 
     private func understand(
         _ answer: Answer,
         _ job: Job,
+        _ aim: Job.Aim,
         _ source: Source,
         _ timings: CurlTransfer.Timings
     ) -> Bool {
@@ -116,7 +121,7 @@ extension FetchLoop {
                 return false
             }
             let redirects = source.spec.maxRedirects
-            return send(job.aim, source, next, to: next.url, redirectsLeft: redirects, job.requestsLeft - 1)
+            return send(aim, source, next, to: next.url, redirectsLeft: redirects, job.requestsLeft - 1)
         case .document(let body, let said, let contentType):
             var validators = said
             if job.aim.place > 0 { validators.mirror = source.places[job.aim.place].spec.mirrorDigest }
@@ -133,10 +138,10 @@ extension FetchLoop {
                 contentType: contentType,
                 trace: trace
             )
-            noteVerdict(Self.verdict(timings, source), of: job)
+            noteVerdict(Self.verdict(timings, source, earlier: aim.slowest), of: job)
             fetcher.deliver(flight, .document(document), version: version)
         case .notModified:
-            noteVerdict(Self.verdict(timings, source), of: job)
+            noteVerdict(Self.verdict(timings, source, earlier: aim.slowest), of: job)
             fetcher.deliver(flight, .notModified(job.aim.trace), version: version)
         case .failed(let failure, let retryAfter): failAtPlace(job, source, failure, retryAfter: retryAfter)
         }
@@ -169,12 +174,12 @@ extension FetchLoop {
         }
     }
 
-    private func follow(_ job: Job, _ source: Source, to url: String) -> Bool {
+    private func follow(_ job: Job, _ aim: Job.Aim, _ source: Source, to url: String) -> Bool {
         guard job.redirectsLeft > 0 else {
             failAtPlace(job, source, .tooManyRedirects(source.spec))
             return false
         }
-        return send(job.aim, source, job.request, to: url, redirectsLeft: job.redirectsLeft - 1, job.requestsLeft)
+        return send(aim, source, job.request, to: url, redirectsLeft: job.redirectsLeft - 1, job.requestsLeft)
     }
 
     func cancelJob(_ flight: Flight) {

@@ -31,7 +31,7 @@ extension FetchLoop {
         }
         // Whoever wants it has a flight of its own on its way in a moment, which a poll then joins; should it be gone by
         // then, the document is loaded still.
-        setPoll(name, at: max(now + PollSchedule.shortestBetweenChanges, source.notBefore))
+        setPoll(name, at: max(now + PollSchedule.shortestPoll, source.notBefore))
         lookForIdleness(name, at: now + idle)
         scheduleProbe(name)
     }

@@ -263,6 +263,7 @@ final class FetchLoop {
 
     /// - Returns: whether a request is under way, so that ``Admission/comeBack(from:)`` is still to come.
     private func begin(_ flight: Flight, isFull: Bool, to host: String) -> Bool {
+        leaveIfTimeIsOver(flight.key, at: MonotonicTime.now.nanoseconds)
         // It was in line for a host that is not asked any more.
         if let source = sources[flight.key], source.host != host {
             wait(flight, isFull: isFull)

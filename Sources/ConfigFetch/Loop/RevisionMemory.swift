@@ -40,6 +40,7 @@ struct RevisionMemory {
             return .disagrees(with: current.place)
         }
         if let new = document.order, let old = current.order, new.series == old.series {
+            if new.number == old.number { return .disagrees(with: current.place) }
             return new.number < old.number ? .older : .fine
         }
         if let hash = document.hash, replaced.contains(hash) { return .older }
