@@ -26,6 +26,8 @@ struct KindSettings {
     var needsRegion = false
     /// Whether it speaks HTTP itself, and may do without TLS where somebody says so: `etcd+http`.
     var mayBePlain = false
+    /// The names that a query may have; `nil` for a query that is the origin's own business.
+    var query: Set<String>? = []
     /// What its URL lacks, by its path and by all that stands behind the scheme; `nil` for one that lacks nothing.
     var problem: @Sendable (_ path: String, _ rest: Substring) -> SettingProblem? = { _, _ in nil }
 
@@ -39,18 +41,49 @@ struct KindSettings {
     static func of(_ kind: SourceKind) -> KindSettings {
         switch kind {
         case .http:
-            KindSettings(groups: [.network, .socket, .redirects, .places], auth: ["user", "password", "token"])
+            KindSettings(
+                groups: [.network, .socket, .redirects, .places],
+                auth: ["user", "password", "token"],
+                query: nil
+            )
         case .https:
-            KindSettings(groups: [.network, .tls, .redirects, .places], auth: ["user", "password", "token"])
+            KindSettings(
+                groups: [.network, .tls, .redirects, .places],
+                auth: ["user", "password", "token"],
+                query: nil
+            )
         case .file: KindSettings(groups: [.watch], auth: anyAuth)
-        case .etcd: KindSettings(groups: store, auth: ["user", "password"], mayBePlain: true, problem: needsKey)
-        case .consul: KindSettings(groups: store, auth: ["token"], mayBePlain: true)
+        case .etcd:
+            KindSettings(
+                groups: store,
+                auth: ["user", "password"],
+                mayBePlain: true,
+                query: ["key"],
+                problem: needsKey
+            )
+        case .consul: KindSettings(groups: store, auth: ["token"], mayBePlain: true, query: ["dc", "ns", "partition"])
         case .nacos:
-            KindSettings(groups: store, auth: ["user", "password", "token"], mayBePlain: true, problem: needsDataID)
+            KindSettings(
+                groups: store,
+                auth: ["user", "password", "token"],
+                mayBePlain: true,
+                query: ["namespace"],
+                problem: needsDataID
+            )
         case .s3: KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsObject)
         case .appconfig:
             KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsThreeNames)
         }
+    }
+
+    /// What is wrong with a query: one that nobody reads would be a wish that is not heard.
+    func problem(ofQuery rest: Substring) -> SettingProblem? {
+        guard let query, let mark = rest.firstIndex(of: "?") else { return nil }
+        let names = rest[mark...].dropFirst().split(separator: "&").map { $0.prefix { $0 != "=" } }
+        guard let unknown = names.first(where: { !query.contains(String($0)) }) else { return nil }
+        let known =
+            query.isEmpty ? "this kind of source knows none" : "known are \(query.sorted().joined(separator: ", "))"
+        return SettingProblem("the query's \(shown(String(unknown))) means nothing here", known)
     }
 
     @Sendable private static func needsKey(_ path: String, _ rest: Substring) -> SettingProblem? {

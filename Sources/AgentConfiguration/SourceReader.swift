@@ -37,12 +37,6 @@ extension SettingsReader {
         source.format = format(members["format"])
         source.headers = headers(members["headers"])
         source.auth = auth(members["auth"], of: location?.url.kind)
-        if let auth = members["auth"], source.auth.token != nil || source.auth.user != nil,
-            source.headers.contains(where: { $0.name.lowercased() == "authorization" })
-        {
-            let what = "beside a header 'Authorization', which says the same"
-            note(auth.namePlace, auth.key, what, "give one of the two")
-        }
         source.region = region(members["region"])
         source.endpoint = endpoint(members["endpoint"])
         source.watch = readBool(members["watch"], default: source.watch)
@@ -54,9 +48,6 @@ extension SettingsReader {
         source.connectTimeout = readSpan(members["connect_timeout"], default: source.connectTimeout, in: times)
         source.tls = tls(members["tls"])
         source.proxy = proxy(members["proxy"])
-        if let proxy = members["proxy"], let socket = members["unix_socket"] {
-            note(proxy.namePlace, proxy.key, "beside \(shown(socket.name))", "a Unix socket is reached without one")
-        }
         source.poll = poll(members["poll"], default: source.poll)
         readRetry(members["retry"], into: &source.retry)
         readLimits(members["guard"], into: &source.limits)
@@ -67,6 +58,7 @@ extension SettingsReader {
             noteMisplaced(members, for: location.url.kind)
             noteMissing(members, for: location.url.kind, in: setting)
             notePlain(members["tls"], source)
+            noteContradictions(members, source)
         }
         return name == nil || location == nil ? nil : source
     }
@@ -161,6 +153,27 @@ extension SettingsReader {
         }
         let what = "has no effect with \(shown(plain)), which is not HTTPS"
         note(tls.namePlace, tls.key, what, "remove it, or use HTTPS there")
+    }
+
+    /// Settings of which one makes nothing of the other.
+    private mutating func noteContradictions(_ members: [String: Setting], _ source: SourceConfiguration) {
+        if let auth = members["auth"], source.auth.token != nil || source.auth.user != nil,
+            source.headers.contains(where: { $0.name.lowercased() == "authorization" })
+        {
+            let what = "beside a header 'Authorization', which says the same"
+            note(auth.namePlace, auth.key, what, "give one of the two")
+        }
+        if let proxy = members["proxy"], let socket = members["unix_socket"] {
+            note(proxy.namePlace, proxy.key, "beside \(shown(socket.name))", "a Unix socket is reached without one")
+        }
+        if let poll = members["poll"], source.poll.wait != nil, source.maxRedirects > 0 {
+            note(
+                poll.namePlace,
+                poll.key,
+                "'wait' beside 'max_redirects'",
+                "no redirect is waited at: remove one of them"
+            )
+        }
     }
 
     /// What a source of this kind cannot do without.

@@ -20,7 +20,8 @@ struct SourceURL: Equatable {
             throw SettingProblem("a URL with a fragment ('#…')", "leave it out: a fragment is never sent")
         }
         let path = try kind == .file ? filePath(rest) : httpPath(rest)
-        if let problem = KindSettings.of(kind).problem(path, rest) { throw problem }
+        let settings = KindSettings.of(kind)
+        if let problem = settings.problem(path, rest) ?? settings.problem(ofQuery: rest) { throw problem }
         return SourceURL(kind: kind, path: path)
     }
 

@@ -181,7 +181,7 @@ final class ReportBuilder: Sendable {
                 return SourceDetail(
                     name: source.fetch.name.text,
                     layer: layer,
-                    kind: source.fetch.kind.rawValue,
+                    kind: source.fetch.unixSocket == nil ? source.fetch.kind.rawValue : "unix",
                     poll: PollInterval(
                         minSeconds: Double(source.fetch.poll.lowerBound) / 1e9,
                         maxSeconds: Double(source.fetch.poll.upperBound) / 1e9

@@ -22,12 +22,12 @@ public struct SourceRevision: Sendable, Hashable {
         SourceRevision(source: source, digest: digest, validators: .none, fetchedAt: fetchedAt, traceID: traceID)
     }
 
-    /// What people see, and headers carry: the ETag without its quotes where there is a printable one, else the start
-    /// of the digest.
+    /// What people see, and headers carry: the ETag without its quotes where it is a number of some kind or other, else
+    /// the start of the digest. Any other text may be what the origin was sent, given back.
     public var label: String {
-        let text = validators.etag.map { $0.utf8.filter { $0 != UInt8(ascii: "\"") }.prefix(40) } ?? []
-        guard !text.isEmpty, text.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return digest.short }
-        return String(decoding: text, as: UTF8.self)
+        let text = validators.etag.map { $0.filter { $0 != "\"" } } ?? ""
+        let isNumber = text.wholeMatch(of: /(?:W\/)?v?[0-9A-Fa-f.\-]{1,40}/) != nil
+        return isNumber ? text : digest.short
     }
 }
 

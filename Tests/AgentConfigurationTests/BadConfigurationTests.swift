@@ -385,6 +385,8 @@ struct BadConfigurationTests {
         ("http:/x", "this is not a URL; write it as in https://example.com/app.json"),
         ("ftp://x/", "the scheme 'ftp' is unknown; known are \(knownSchemes)"),
         ("s3+http://x/k", "the scheme 's3+http' is unknown; known are \(knownSchemes)"),
+        ("s3://b/k?versionId=7", "the query's 'versionId' means nothing here; this kind of source knows none"),
+        ("consul://h/k?dc=a&token=x", "the query's 'token' means nothing here; known are dc, ns, partition"),
         ("s3://bucket/", "a URL without an object's key; write it as in s3://bucket/path/app.json"),
         (
             "etcd://h:1/",

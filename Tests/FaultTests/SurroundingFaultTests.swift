@@ -135,6 +135,8 @@ struct SurroundingFaultTests {
         try agent.waitUntilReady()
         let idle = try agent.residentMemory()
         let faults: [(name: String, code: String, manner: NameServer.Manner)] = [
+            // Where clouds keep the keys of a machine.
+            ("metadata", "address_refused", .address(169, 254, 169, 254)),
             ("silent", "timeout", .silent), ("unknown", "resolve", .unknown), ("failing", "resolve", .failing),
             ("no address", "resolve", .noAddress),
             // Nobody listens there.

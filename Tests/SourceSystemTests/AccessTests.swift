@@ -313,6 +313,11 @@ struct AccessTests {
         #expect(lines.count >= 20)
         #expect(lines.allSatisfy { $0[1] == "HTTP/2.0" })
         #expect(Set(lines.map { $0[0] }).count == 1)
+        // The handshake that they share was timed at one of them.
+        let report = try HTTPClient.send("GET", "/v1/sources", to: agent.statusSocket).json()
+        let handshakes = report["sources"].array.compactMap { $0["timings"]["tls"]["count"].int }.reduce(0, +)
+        #expect(handshakes == 1)
+        #expect(try agent.control("sources").standardOutput.contains("TLS "))
     }
 
     // MARK: In between

@@ -17,6 +17,17 @@ struct SecretTests {
             case "/twice": .http(200, body: Array(#"{"a": "planted4711-value", "a": "planted4711-again"}"#.utf8))
             case "/page":
                 .http(200, headers: ["Content-Type": "text/html"], body: Array("<p>planted4711-html</p>".utf8))
+            // As an origin does that gives back what it was sent.
+            case "/echo":
+                .http(
+                    200,
+                    headers: [
+                        "ETag": "\"\(request.headers["x-api-key"] ?? "")\"",
+                        "Content-Type": "text/\(request.headers["x-api-key"] ?? "")",
+                        "Retry-After": request.headers["x-api-key"] ?? "",
+                    ],
+                    body: Array(#"{"echoed": 1}"#.utf8)
+                )
             case "/away": .http(302, headers: ["Location": other.url("/there?token=planted4711-redirect")])
             case "/nowhere":
                 .http(302, headers: ["Location": "http://user:planted4711-user@127.0.0.1:1/x?token=planted4711-target"])
@@ -78,6 +89,15 @@ struct SecretTests {
                 "/error?token=planted4711-first",
                 "mirrors: [\"\(origin.url("/elsewhere?token=planted4711-mirror"))\"]"
             ),
+            "echo": source("/echo", secret),
+            "appconfig": SourceSettings(
+                url: "appconfig://application/environment/profile",
+                more: [
+                    "endpoint: \"http://127.0.0.1:\(origin.port)\"", "region: eu-central-1", "required: false",
+                    "auth: {access_key: planted4711-ac-id, secret_key: planted4711-ac-key, session_token: planted4711-ac}",
+                    "retry: {base: 100ms, max: 500ms}",
+                ]
+            ),
             "good": SourceSettings(url: "file://\(try files.write("app.json", #"{"greeting": "hello"}"#))"),
         ]
         let agent = try AgentProcess(
@@ -86,14 +106,20 @@ struct SecretTests {
             environment: ["PLANTED": "planted4711-environment"]
         )
         try agent.waitUntilReady()
-        try waitUntil("all of them to have failed twice", deadline: .seconds(30)) {
+        try waitUntil("all of them to have failed twice") {
             let status = try agent.status()["sources"]
-            return sources.keys.filter { $0 != "good" }.allSatisfy { status[$0]["consecutive_failures"].int ?? 0 >= 2 }
+            guard status["echo"]["state"].string == "fresh",
+                origin.requests.contains(where: { $0.path.contains("planted4711-mirror") })
+            else { return false }
+            return sources.keys.filter { !["good", "echo"].contains($0) }.allSatisfy {
+                status[$0]["consecutive_failures"].int ?? 0 >= 2
+            }
         }
         // They were really sent, so there was something to leak; and to nobody else.
         let sent = origin.requests.flatMap { [$0.path] + $0.headers.values }.joined(separator: "\n")
         for planted in [
             "query", "plain", "api", "cookie", "file", "environment", "consul", "id", "session", "first", "mirror",
+            "ac-id", "ac",
         ] {
             #expect(sent.contains("planted4711-\(planted)"), "\(planted) was not sent")
         }
