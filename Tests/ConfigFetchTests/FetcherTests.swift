@@ -382,6 +382,30 @@ struct FetcherTests {
         }
     }
 
+    @Test("A place that begins late is left within eight seconds, however well its long answer then comes")
+    func lateWithMirror() throws {
+        let body = [UInt8](repeating: 0x20, count: 450_000)
+        let head = Array("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n".utf8)
+        let first = try HeldOrigin { _ in
+            .later {
+                pauseThread(.milliseconds(300))
+                // For a quarter of a minute.
+                return .drip(head: head, body: body, bytesPerSecond: 30_000)
+            }
+        }
+        let mirror = try HeldOrigin { .document("{}", to: $0) }
+        defer {
+            first.stop()
+            mirror.stop()
+        }
+        let harness = try Harness([spec("a", .http, first.url("/a")) { $0.mirrors = [mirror.url("/a")] }])
+        let start = MonotonicTime.now
+        try harness.start()
+        try waitUntil("the mirror to be asked") { !mirror.requests.isEmpty }
+        #expect(MonotonicTime.now.nanoseconds(since: start) < 12 * second, "eight, and a busy machine")
+        #expect(harness.facts("a")?.place == 1)
+    }
+
     /// As of documents of one length and one second: all of them have the same ETag.
     private func answer(_ body: String) -> @Sendable (OriginRequest) -> OriginReply {
         return { request in
