@@ -32,7 +32,7 @@ let package = Package(
     dependencies: [
         // The command lines of agentd and agentctl.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        // SHA-256 digests of documents (and, with signed sources, Ed25519).
+        // SHA-256 digests of documents, and Ed25519 signatures.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         // Event loops and HTTP/1.1 for the local sockets.
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -52,21 +52,32 @@ let package = Package(
 
         // The stages, in the order in which a document passes through them. None imports another.
         .target(name: "ConfigSnapshot", swiftSettings: strict),
+        // What a signature says and whose it is: for whoever signs, fetches, verifies, and for what is configured.
+        .target(
+            name: "ConfigTrust",
+            dependencies: ["ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
         .target(name: "Curl", dependencies: ["CCurl", "LockLadder"], swiftSettings: strict),
         .target(
             name: "ConfigFetch",
-            dependencies: ["Curl", "LockLadder", "ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "Curl", "LockLadder", "ConfigSnapshot", "ConfigTrust",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict
         ),
         .target(
             name: "ConfigVerify",
-            dependencies: ["ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: ["ConfigSnapshot", "ConfigTrust", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict
         ),
         .target(name: "ConfigDecode", dependencies: ["CYaml", "ConfigSnapshot"], swiftSettings: strict),
         .target(
             name: "ConfigPublish",
-            dependencies: ["LockLadder", "ConfigSnapshot", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "LockLadder", "ConfigSnapshot", "ConfigTrust", .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict
         ),
 
@@ -74,7 +85,8 @@ let package = Package(
         .target(
             name: "ConfigAgent",
             dependencies: [
-                "LockLadder", "ConfigSnapshot", "ConfigFetch", "ConfigVerify", "ConfigDecode", "ConfigPublish",
+                "LockLadder", "ConfigSnapshot", "ConfigTrust", "ConfigFetch", "ConfigVerify", "ConfigDecode",
+                "ConfigPublish",
             ],
             swiftSettings: strict
         ),
@@ -101,13 +113,13 @@ let package = Package(
         .target(name: "AgentctlKit", dependencies: ["AgentAPI"], swiftSettings: strict),
         .target(
             name: "AgentConfiguration",
-            dependencies: ["ConfigDecode", "ConfigSnapshot"],
+            dependencies: ["ConfigDecode", "ConfigSnapshot", "ConfigTrust"],
             swiftSettings: strict
         ),
         // From what is configured to what is to be done: for agentd, and for whoever checks in its place.
         .target(
             name: "AgentPlanning",
-            dependencies: ["AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch"],
+            dependencies: ["AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigTrust"],
             swiftSettings: strict
         ),
         // What is wrong with an agent, seen from outside; and everything about it for whoever is to help.
@@ -115,7 +127,7 @@ let package = Package(
             name: "AgentDoctor",
             dependencies: [
                 "CHost", "CZlib", "AgentAPI", "AgentConfiguration", "AgentPlanning", "ConfigAgent", "ConfigDecode",
-                "ConfigFetch", "ConfigSnapshot", "ConfigVerify", "Curl",
+                "ConfigFetch", "ConfigSnapshot", "ConfigTrust", "ConfigVerify", "Curl",
             ],
             swiftSettings: strict
         ),
@@ -131,7 +143,7 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "AgentAPI", "AgentctlKit", "AgentDoctor", "Curl",
+                "AgentAPI", "AgentctlKit", "AgentDoctor", "ConfigSnapshot", "ConfigTrust", "Curl",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -150,7 +162,7 @@ let package = Package(
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI"], swiftSettings: strict),
         .testTarget(
             name: "AgentConfigurationTests",
-            dependencies: ["AgentConfiguration", "ConfigDecode", "ConfigSnapshot"],
+            dependencies: ["AgentConfiguration", "ConfigDecode", "ConfigSnapshot", "ConfigTrust", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -187,26 +199,32 @@ let package = Package(
             name: "ConfigAgentTests",
             dependencies: [
                 "AgentTestSupport", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish", "ConfigSnapshot",
-                "LockLadder", "TestSupport",
+                "ConfigTrust", "LockLadder", "TestSupport",
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ConfigFetchTests",
-            dependencies: ["ConfigFetch", "ConfigSnapshot", "Curl", "LockLadder", "TestSupport"],
+            dependencies: ["ConfigFetch", "ConfigSnapshot", "ConfigTrust", "Curl", "LockLadder", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ConfigPublishTests",
             dependencies: [
-                "ConfigDecode", "ConfigPublish", "ConfigSnapshot", "ConfigVerify", "LockLadder", "TestSupport",
+                "ConfigDecode", "ConfigPublish", "ConfigSnapshot", "ConfigTrust", "ConfigVerify", "LockLadder",
+                "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ConfigVerifyTests",
-            dependencies: ["ConfigSnapshot", "ConfigVerify"],
+            dependencies: ["ConfigSnapshot", "ConfigTrust", "ConfigVerify"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigTrustTests",
+            dependencies: ["AgentTestSupport", "ConfigSnapshot", "ConfigTrust", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(name: "CurlTests", dependencies: ["CCurl", "Curl", "LockLadder"], swiftSettings: strict),
@@ -238,7 +256,8 @@ let package = Package(
         .target(
             name: "AgentTestSupport",
             dependencies: [
-                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "LockLadder", "TestSupport",
+                "ConfigAgent", "ConfigFetch", "ConfigPublish", "ConfigSnapshot", "ConfigTrust", "LockLadder",
+                "TestSupport",
             ],
             path: "Tests/AgentSupport",
             swiftSettings: strict

@@ -20,7 +20,12 @@ enum ConfigurationFiles {
                 throw ConfigurationErrors([error])
             }
         }
-        let names = try list(path)
+        let names: [String]
+        do throws(ConfigurationError) {
+            names = try list(path) { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
+        } catch {
+            throw ConfigurationErrors([error])
+        }
         guard !names.isEmpty else {
             throw ConfigurationErrors([
                 problem(path, "the directory holds no .yaml or .yml file", "add one, or name a file")
@@ -39,9 +44,9 @@ enum ConfigurationFiles {
         return files
     }
 
-    /// The configuration files in a directory, with their paths, in the order of the bytes of their names.
-    private static func list(_ directory: String) throws(ConfigurationErrors) -> [String] {
-        guard let stream = opendir(directory) else { throw ConfigurationErrors([unreadable(directory, errno)]) }
+    /// The files of a directory that are wanted and not hidden, with their paths, in the order of the bytes of their names.
+    static func list(_ directory: String, _ isWanted: (String) -> Bool) throws(ConfigurationError) -> [String] {
+        guard let stream = opendir(directory) else { throw unreadable(directory, errno) }
         defer { closedir(stream) }
         var names: [String] = []
         // SAFETY: an entry is valid until the next call; its name ends with a zero byte.
@@ -49,7 +54,7 @@ enum ConfigurationFiles {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if !name.hasPrefix("."), name.hasSuffix(".yaml") || name.hasSuffix(".yml") { names.append(name) }
+            if !name.hasPrefix("."), isWanted(name) { names.append(name) }
         }
         names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         return names.map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }

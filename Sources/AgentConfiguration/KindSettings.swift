@@ -4,7 +4,7 @@ internal import ConfigSnapshot
 struct KindSettings {
     /// Settings that need the same of a kind, and so go together.
     enum Group: CaseIterable {
-        case network, socket, tls, redirects, watch, amazon, places
+        case network, socket, tls, redirects, watch, amazon, places, beside
 
         var names: [String] {
             switch self {
@@ -15,6 +15,8 @@ struct KindSettings {
             case .watch: ["watch"]
             case .amazon: ["region", "endpoint"]
             case .places: ["mirrors", "prefer", "max_latency"]
+            // A value, and no setting of its own: a signature that lies beside the document.
+            case .beside: []
             }
         }
     }
@@ -28,6 +30,8 @@ struct KindSettings {
     var mayBePlain = false
     /// The names that a query may have; `nil` for a query that is the origin's own business.
     var query: Set<String>? = []
+    /// Whether a URL that ends with a slash, or names no key, stands for all keys below it.
+    var hasTrees = false
     /// What its URL lacks, by its path and by all that stands behind the scheme; `nil` for one that lacks nothing.
     var problem: @Sendable (_ path: String, _ rest: Substring) -> SettingProblem? = { _, _ in nil }
 
@@ -42,26 +46,34 @@ struct KindSettings {
         switch kind {
         case .http:
             KindSettings(
-                groups: [.network, .socket, .redirects, .places],
+                groups: [.network, .socket, .redirects, .places, .beside],
                 auth: ["user", "password", "token"],
                 query: nil
             )
         case .https:
             KindSettings(
-                groups: [.network, .tls, .redirects, .places],
+                groups: [.network, .tls, .redirects, .places, .beside],
                 auth: ["user", "password", "token"],
                 query: nil
             )
-        case .file: KindSettings(groups: [.watch], auth: anyAuth)
+        case .file: KindSettings(groups: [.watch, .beside], auth: anyAuth)
         case .etcd:
             KindSettings(
                 groups: store,
                 auth: ["user", "password"],
                 mayBePlain: true,
                 query: ["key"],
+                hasTrees: true,
                 problem: needsKey
             )
-        case .consul: KindSettings(groups: store, auth: ["token"], mayBePlain: true, query: ["dc", "ns", "partition"])
+        case .consul:
+            KindSettings(
+                groups: store,
+                auth: ["token"],
+                mayBePlain: true,
+                query: ["dc", "ns", "partition"],
+                hasTrees: true
+            )
         case .nacos:
             KindSettings(
                 groups: store,
@@ -70,10 +82,25 @@ struct KindSettings {
                 query: ["namespace"],
                 problem: needsDataID
             )
-        case .s3: KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsObject)
+        case .s3:
+            KindSettings(
+                groups: [.network, .tls, .amazon, .beside],
+                auth: keys,
+                needsRegion: true,
+                problem: needsObject
+            )
         case .appconfig:
             KindSettings(groups: [.network, .tls, .amazon], auth: keys, needsRegion: true, problem: needsThreeNames)
         }
+    }
+
+    /// Whether a document of this kind at `url` is put together from many keys.
+    func isTree(_ url: String, path: String) -> Bool {
+        guard hasTrees else { return false }
+        // etcd's key may stand in the query, where a slash may be encoded.
+        let named = url.split(separator: "?").dropFirst().first?.split(separator: "&").first { $0.hasPrefix("key=") }
+        let key = named.map { PercentEncoding.decode($0.dropFirst(4), allowsZero: true) ?? "" } ?? path
+        return key.isEmpty || key.hasSuffix("/")
     }
 
     /// What is wrong with a query: one that nobody reads would be a wish that is not heard.

@@ -46,15 +46,24 @@ struct SettingsReader {
 
     /// The bytes of a file with a secret or a certificate: those of before where it cannot be read, or is empty, now.
     mutating func secretBytes(of path: String, limit: Int) throws(ConfigurationError) -> [UInt8] {
+        try rereadable(path) { () throws(ConfigurationError) in
+            let bytes = try ConfigurationFiles.bytes(of: path, limit: limit)
+            if bytes.contains(where: { $0 != 0x0A && $0 != 0x0D }) { return bytes }
+            let advice = "write the secret into it"
+            throw ConfigurationError(file: path, line: nil, column: nil, key: "", what: "is empty", advice: advice)
+        }
+    }
+
+    /// The same for a file that may well be empty, and for what a directory holds.
+    mutating func rereadable(
+        _ path: String,
+        read: () throws(ConfigurationError) -> [UInt8]
+    ) throws(ConfigurationError) -> [UInt8] {
         secretFiles.insert(path)
         // Many sources may name the same file.
         if let bytes = secretBytes[path] { return bytes }
         do throws(ConfigurationError) {
-            let bytes = try ConfigurationFiles.bytes(of: path, limit: limit)
-            guard bytes.contains(where: { $0 != 0x0A && $0 != 0x0D }) else {
-                let advice = "write the secret into it"
-                throw ConfigurationError(file: path, line: nil, column: nil, key: "", what: "is empty", advice: advice)
-            }
+            let bytes = try read()
             secretBytes[path] = bytes
             return bytes
         } catch {

@@ -1,4 +1,5 @@
 public import ConfigSnapshot
+public import ConfigTrust
 
 /// Where a document comes from, how often, and what it may cost.
 public struct SourceConfiguration: Sendable, Equatable {
@@ -59,6 +60,24 @@ public struct SourceConfiguration: Sendable, Equatable {
         case order
         /// How soon it answers.
         case latency
+    }
+
+    /// Whose signature its documents have to have, and where it is.
+    public struct Verification: Sendable, Equatable {
+        public enum Place: String, Sendable, CaseIterable {
+            /// Under the document's name, with `.sig` behind it.
+            case beside
+            /// In the document, before all else.
+            case carried
+        }
+
+        public var policy: SignaturePolicy
+        public var signature: Place
+
+        public init(policy: SignaturePolicy, signature: Place) {
+            self.policy = policy
+            self.signature = signature
+        }
     }
 
     /// The bounds of the time between two polls.
@@ -132,6 +151,8 @@ public struct SourceConfiguration: Sendable, Equatable {
     public var proxy: Proxy?
     public var poll = Poll(around: .seconds(30))
     public var retry = Retry()
+    /// `verify` in the file; `nil` where no signature is required.
+    public var verification: Verification?
     /// `guard` in the file.
     public var limits = Limits()
     /// Whether the agent is ready only once it has this source's document.

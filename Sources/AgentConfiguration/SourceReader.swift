@@ -5,7 +5,7 @@ extension SettingsReader {
     private static let known = [
         "url", "mirrors", "prefer", "max_latency", "unix_socket", "format", "headers", "auth", "region", "endpoint",
         "max_redirects", "allow_link_local",
-        "timeout", "connect_timeout", "tls", "proxy", "poll", "watch", "retry", "guard", "required",
+        "timeout", "connect_timeout", "tls", "proxy", "poll", "watch", "retry", "verify", "guard", "required",
         "load", "idle",
     ]
 
@@ -50,6 +50,7 @@ extension SettingsReader {
         source.proxy = proxy(members["proxy"])
         source.poll = poll(members["poll"], default: source.poll)
         readRetry(members["retry"], into: &source.retry)
+        source.verification = verification(members["verify"], of: location?.url.kind, at: source.url, path: source.path)
         readLimits(members["guard"], into: &source.limits)
         source.required = readBool(members["required"], default: source.required)
         source.idle = idle(members)

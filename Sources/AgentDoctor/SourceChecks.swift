@@ -5,6 +5,7 @@ internal import ConfigAgent
 internal import ConfigDecode
 internal import ConfigFetch
 internal import ConfigSnapshot
+internal import ConfigTrust
 internal import ConfigVerify
 internal import Glibc
 
@@ -114,7 +115,9 @@ enum SourceChecks {
         _ document: FetchedDocument
     ) -> Check {
         do {
-            let verified = try Verifier(maxBytes: plan.fetch.maxBytes).verify(document) { 0 }
+            let verifier = Verifier(maxBytes: plan.fetch.maxBytes, policy: plan.fetch.policy)
+            let now = WallClock.nowNanoseconds / 1_000_000_000
+            let verified = try verifier.verify(document, .taking(at: now)) { 0 }.document
             let decoder = DocumentDecoder(limits: plan.limits, format: plan.format, urlPath: source.path)
             let decoded = try decoder.decode(verified) { 0 }
             let format = decoded.format == .json ? "JSON" : "YAML"

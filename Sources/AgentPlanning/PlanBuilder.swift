@@ -44,6 +44,10 @@ extension SourceSpec {
         self.retryBase = source.retry.base.nanoseconds
         self.retryMax = source.retry.max.nanoseconds
         self.maxBytes = source.limits.maxBytes
+        if let verification = source.verification {
+            self.policy = verification.policy
+            self.hasSignatureBeside = verification.signature == .beside
+        }
         self.idle = source.idle?.nanoseconds
     }
 }

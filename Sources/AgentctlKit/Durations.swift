@@ -52,6 +52,18 @@ public enum Durations {
 
     private static let milliseconds = ["": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000]
 
+    /// Reads `90s`, `15m`, `12h` or `30d`.
+    ///
+    /// - Returns: seconds; `nil` for anything else, for zero and for more than ten years.
+    public static func parseSeconds(_ text: String) -> Int64? {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        guard let amount = Int64(digits), let factor = seconds[String(text.dropFirst(digits.count))] else { return nil }
+        let (product, overflow) = amount.multipliedReportingOverflow(by: factor)
+        return !overflow && (1...315_360_000).contains(product) ? product : nil
+    }
+
+    private static let seconds: [String: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+
     static func oneDecimal(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10)"

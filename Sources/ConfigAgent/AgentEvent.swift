@@ -14,6 +14,8 @@ public enum AgentEvent: Sendable {
     /// At the start, a source is served from its stored copy.
     case lastGoodUsed(SourceRevision)
     case storedCopyUnusable(SourceName, StoredDocumentFault)
+    /// The list of the highest versions accepted cannot be used: what the stored copies say stands in for it.
+    case versionsUnusable(StoredDocumentFault)
     case storeFailing(FileError)
     case storeRecovered
     case fetch(FetchNotice)

@@ -2,6 +2,7 @@ internal import ConfigDecode
 internal import ConfigFetch
 internal import ConfigPublish
 internal import ConfigSnapshot
+internal import ConfigTrust
 internal import ConfigVerify
 internal import LockLadder
 
@@ -28,7 +29,7 @@ final class Assembly {
             isOnDemand = source.fetch.isOnDemand
             version = source.fetch.version
             location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
-            verifier = Verifier(maxBytes: source.fetch.maxBytes)
+            verifier = Verifier(maxBytes: source.fetch.maxBytes, policy: source.fetch.policy)
             decoder = DocumentDecoder(
                 limits: source.limits,
                 format: source.format,
@@ -70,6 +71,8 @@ final class Assembly {
     /// Sources whose documents wait for those of other required sources.
     private var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
+    /// Beyond these nothing goes back.
+    private var versions = VersionMarks()
 
     init(
         plan: AgentPlan,
@@ -111,6 +114,9 @@ final class Assembly {
     ///
     /// - Returns: the revisions in use.
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
+        do throws(StoredDocumentFault) { versions = try store.loadVersions() } catch {
+            events(.versionsUnusable(error))
+        }
         for name in layers {
             progress()
             if let stored = load(name) { restore(stored) }
@@ -168,15 +174,20 @@ final class Assembly {
         let document = FetchedDocument(
             source: stored.source,
             body: stored.body,
+            signature: stored.signature,
             validators: validators,
             contentType: stored.format == .yaml ? "application/yaml" : "application/json",
             trace: trace
         )
         do throws(StageFailure) {
-            let decoded = try decode(document, stage)
+            let verdict = try verify(document, stage, .keeping)
+            let decoded = try decode(verdict.document, stage)
+            // Whatever has become of the list of versions: what is stored was accepted once.
+            note(verdict, stage)
             let revision = SourceRevision(
                 source: stored.source,
                 digest: decoded.digest,
+                signed: decoded.signed,
                 validators: validators,
                 fetchedAt: stored.fetchedAt,
                 traceID: trace.text
@@ -203,8 +214,12 @@ final class Assembly {
         plan = next
         layers = next.layers.map(\.fetch.name)
         stages = Self.stages(of: next)
-        for (name, stage) in stages where inUse[name]?.location != stage.location {
-            // Another place gives the same ETag another meaning.
+        for (name, stage) in stages {
+            // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
+            // what is required of its signature now.
+            guard inUse[name]?.location != stage.location || old[name]?.verifier.policy != stage.verifier.policy else {
+                continue
+            }
             if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
         }
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
@@ -295,14 +310,16 @@ final class Assembly {
         _ stage: Stage
     ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
         let name = fetched.source
-        let verified = try verify(fetched, stage)
+        let verdict = try verify(fetched, stage)
+        let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
-        if var same = inUse[name], same.revision.digest == verified.digest {
+        if var same = inUse[name], same.revision.isSame(as: verified) {
             confirm(&same, verified, stage, fetchedAt: fetchedAt)
             return (current == nil ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
+        note(verdict, stage)
         inUse[name] = InUse(table: decoded.table, revision: revision, location: stage.location)
         missing.remove(name)
         let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
@@ -326,11 +343,24 @@ final class Assembly {
         inUse[verified.source] = same
     }
 
+    /// As of now: signed by whom it has to be, and nothing older than what was accepted before.
+    private func verify(_ document: FetchedDocument, _ stage: Stage) throws(StageFailure) -> Verifier.Verdict {
+        let verdict = try verify(document, stage, .taking(at: WallClock.nowNanoseconds / 1_000_000_000))
+        if let accepted = verdict.accepted, let policy = stage.verifier.policy { try versions.check(accepted, policy) }
+        return verdict
+    }
+
     private func verify(
         _ document: FetchedDocument,
-        _ stage: Stage
-    ) throws(StageFailure) -> VerifiedDocument {
-        try stage.verifier.verify(document, now: { self.now })
+        _ stage: Stage,
+        _ moment: SignaturePolicy.Moment
+    ) throws(StageFailure) -> Verifier.Verdict {
+        try stage.verifier.verify(document, moment, now: { self.now })
+    }
+
+    /// A document is in use: from now on none of its source that is older.
+    private func note(_ verdict: Verifier.Verdict, _ stage: Stage) {
+        if let accepted = verdict.accepted, let policy = stage.verifier.policy { versions.note(accepted, policy) }
     }
 
     private func decode(
@@ -351,13 +381,6 @@ final class Assembly {
                     : "mend the document at its source; what was in use before stays in use"
             )
         }
-    }
-
-    private func decode(
-        _ document: FetchedDocument,
-        _ stage: Stage
-    ) throws(StageFailure) -> DecodedDocument {
-        try decode(try verify(document, stage), stage)
     }
 
     // MARK: Publishing
@@ -398,13 +421,14 @@ final class Assembly {
             source: document.source,
             location: stage.location,
             body: document.body,
+            signature: document.signature,
             format: document.format,
             validators: document.validators,
             digest: document.digest,
             fetchedAt: fetchedAt,
             generation: generation
         )
-        store.keep([stored], layers: currentLayers, generation: current?.generation ?? 0)
+        store.keep([stored], layers: currentLayers, versions: versions, generation: current?.generation ?? 0)
     }
 
     // MARK: Documents on demand
@@ -424,14 +448,16 @@ final class Assembly {
         _ fetched: FetchedDocument,
         _ stage: Stage
     ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
-        let verified = try verify(fetched, stage)
+        let verdict = try verify(fetched, stage)
+        let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
-        if documents.revision(of: verified.source)?.digest == verified.digest {
+        if documents.revision(of: verified.source)?.isSame(as: verified) == true {
             documents.confirm(verified.source, SourceRevision(verified, fetchedAt: fetchedAt))
             return (.unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
+        note(verdict, stage)
         let document = alone(decoded.table, revision)
         // Told first, as with any publication.
         events(.documentLoaded(revision, keys: document.count, decoded.trace))
@@ -477,9 +503,15 @@ extension SourceRevision {
         self.init(
             source: document.source,
             digest: document.digest,
+            signed: document.signed,
             validators: document.validators,
             fetchedAt: fetchedAt,
             traceID: document.trace.text
         )
+    }
+
+    /// Whether the document is this one, its signature included.
+    fileprivate func isSame(as document: VerifiedDocument) -> Bool {
+        digest == document.digest && signed == document.signed
     }
 }

@@ -150,6 +150,7 @@ public enum SourceProbe {
                     FetchedDocument(
                         source: job.spec.name,
                         body: body,
+                        signature: job.request.signature,
                         validators: validators,
                         contentType: contentType,
                         trace: trace
@@ -198,10 +199,17 @@ public enum SourceProbe {
             )
         }
         switch read {
-        case .read(let body, _):
+        case .read(let body, let signature, _):
             trace[.received] = MonotonicTime.now.nanoseconds
             return .document(
-                FetchedDocument(source: spec.name, body: body, validators: .none, contentType: nil, trace: trace)
+                FetchedDocument(
+                    source: spec.name,
+                    body: body,
+                    signature: signature,
+                    validators: .none,
+                    contentType: nil,
+                    trace: trace
+                )
             )
         case .same: return .notModified(trace)
         case .failed(let failure): return .failed(failure, retryAfterNanoseconds: nil)

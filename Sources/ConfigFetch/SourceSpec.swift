@@ -1,4 +1,5 @@
 public import ConfigSnapshot
+public import ConfigTrust
 
 /// What the fetch stage has to know of a source.
 public struct SourceSpec: Sendable, Equatable {
@@ -106,6 +107,11 @@ public struct SourceSpec: Sendable, Equatable {
     public var auditInterval: UInt64 = 3_600_000_000_000
     /// Bounds the document after decompression.
     public var maxBytes = 16 << 20
+    /// What its signature has to be: for the stages behind, and for whoever judges what is in use. `nil` where none is
+    /// required.
+    public var policy: SignaturePolicy?
+    /// Whether a signature lies beside the document, under its name with `.sig` behind it, and is fetched with it.
+    public var hasSignatureBeside = false
     /// How long nobody has read the document before the source falls asleep, in nanoseconds; `nil` for a source that never
     /// does. One that may sleep is not asked before somebody wants its document.
     public var idle: UInt64?
@@ -118,6 +124,9 @@ public struct SourceSpec: Sendable, Equatable {
         self.url = url
         self.poll = poll
     }
+
+    /// The bytes that one answer may have: a document may carry its signature.
+    var maxAnswerBytes: Int { maxBytes + (policy == nil ? 0 : SignedDocument.largestSignature) }
 
     /// Whether it is loaded only for those who read it.
     public var isOnDemand: Bool { idle != nil }

@@ -1,4 +1,5 @@
 public import ConfigSnapshot
+public import ConfigTrust
 public import LockLadder
 
 /// Keeps the documents in use on disk, on a thread of its own, so that a slow disk holds up nobody.
@@ -23,6 +24,7 @@ public final class Store: Sendable {
         /// What is being written.
         var inHand: [SourceName: StoredDocument] = [:]
         var layers: [SourceName]?
+        var versions: VersionMarks?
         var generation: UInt64?
         /// One for each source: whoever asked before has gone.
         var loads: [SourceName: Delivery] = [:]
@@ -44,6 +46,7 @@ public final class Store: Sendable {
     private let state = Mutex("store.state", State())
     private let reservedThrough = Mutex("store.reservation", UInt64(0))
     private let writtenLayers = Mutex<[SourceName]?>("store.layers", nil)
+    private let writtenVersions = Mutex("store.versions", VersionMarks())
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("store.thread", nil)
 
@@ -170,6 +173,28 @@ public final class Store: Sendable {
         return names.count == lines.count ? names : nil
     }
 
+    private static let versions = "versions"
+
+    /// The highest versions that were accepted. A list that cannot be used is set aside.
+    public func loadVersions() throws(StoredDocumentFault) -> VersionMarks {
+        let path = directory + "/" + Self.versions
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try FileIO.read(path, limit: 64 << 20)
+        } catch {
+            if error.isMissing { return VersionMarks() }
+            throw .file(error)
+        }
+        do throws(TrustError) {
+            let marks = try VersionMarks(parsing: bytes)
+            writtenVersions.withLock { $0 = marks }
+            return marks
+        } catch {
+            FileIO.setAside(path)
+            throw .incomplete("\(error)")
+        }
+    }
+
     // MARK: While running
 
     /// - Returns: `false` when the system has no thread to give.
@@ -179,10 +204,16 @@ public final class Store: Sendable {
         return started != nil
     }
 
-    /// Hands over the documents that became part of `generation`, and the names of its layers; `nil` while there is no
-    /// generation. Never waits.
-    public func keep(_ documents: [StoredDocument], layers: [SourceName]?, generation: UInt64) {
+    /// Hands over the documents that became part of `generation`, the names of its layers (`nil` while there is no
+    /// generation), and the highest versions accepted. Never waits.
+    public func keep(
+        _ documents: [StoredDocument],
+        layers: [SourceName]?,
+        versions: VersionMarks? = nil,
+        generation: UInt64
+    ) {
         pending.withLock { pending in
+            pending.versions = versions ?? pending.versions
             pending.layers = layers ?? pending.layers
             for document in documents { pending.documents[document.source] = document }
             pending.generation = generation
@@ -251,6 +282,7 @@ public final class Store: Sendable {
             pending.inHand = pending.documents
             pending.documents = [:]
             pending.layers = nil
+            pending.versions = nil
             pending.generation = nil
             return taken
         }
@@ -262,6 +294,7 @@ public final class Store: Sendable {
             pending.documents.merge(batch.documents) { newer, _ in newer }
             pending.inHand = [:]
             pending.layers = pending.layers ?? batch.layers
+            pending.versions = pending.versions ?? batch.versions
             pending.generation = pending.generation ?? batch.generation
         }
     }
@@ -272,6 +305,11 @@ public final class Store: Sendable {
         let hasReserved = state.withLock { $0.hasReserved }
         if !hasReserved || generation + Self.reservation / 2 > reserved {
             try reserve(through: max(generation, reserved) + Self.reservation)
+        }
+        // Before the documents: what has been in use, and may have been seen, is not gone back behind after a crash.
+        if let versions = batch.versions, versions != writtenVersions.withLock({ $0 }) {
+            try FileIO.replace(Self.versions, in: directory, with: [Array(versions.text.utf8)])
+            writtenVersions.withLock { $0 = versions }
         }
         for document in batch.documents.values {
             // Readers wait for them.

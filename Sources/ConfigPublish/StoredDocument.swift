@@ -7,6 +7,8 @@ public struct StoredDocument: Sendable {
     /// Where it came from, see ``location(url:unixSocket:)``: the validators mean nothing anywhere else.
     public var location: String
     public var body: [UInt8]
+    /// Its signature as it came, so that it can be checked again; `nil` where it had none.
+    public var signature: [UInt8]?
     public var format: DocumentFormat
     public var validators: Validators
     public var digest: ContentDigest
@@ -19,6 +21,7 @@ public struct StoredDocument: Sendable {
         source: SourceName,
         location: String,
         body: [UInt8],
+        signature: [UInt8]? = nil,
         format: DocumentFormat,
         validators: Validators,
         digest: ContentDigest,
@@ -28,6 +31,7 @@ public struct StoredDocument: Sendable {
         self.source = source
         self.location = location
         self.body = body
+        self.signature = signature
         self.format = format
         self.validators = validators
         self.digest = digest
@@ -70,10 +74,12 @@ public enum StoredDocumentFault: Error, Sendable, Hashable, CustomStringConverti
 }
 
 /// The file form of a stored document: a line that names the format, a line with the SHA-256 of all that follows,
-/// header lines, an empty line, the document's bytes.
+/// header lines, an empty line, the signature's bytes where there is one, the document's bytes.
 enum StoredForm {
-    static let signature = "config-agent document 1"
-    private static let signaturePrefix = "config-agent document "
+    static let title = "config-agent document 1"
+    /// With a signature: whoever knows only the first form says so, and not that the file is damaged.
+    static let signedTitle = "config-agent document 2"
+    private static let titlePrefix = "config-agent document "
 
     static func encode(_ document: StoredDocument) -> [[UInt8]] {
         var header = "source: \(document.source)\nlocation: \(document.location)\nformat: \(document.format.rawValue)\n"
@@ -85,18 +91,24 @@ enum StoredForm {
         if document.validators.areYoung { header += "validators: young\n" }
         if let order = document.validators.order { header += "order: \(order.series) \(order.number)\n" }
         if let mirror = document.validators.mirror { header += "mirror: \(mirror)\n" }
+        if let signature = document.signature { header += "signature-length: \(signature.count)\n" }
         header += "\n"
+        let signature = document.signature ?? []
         var hash = SHA256()
         hash.update(data: Array(header.utf8))
+        hash.update(data: signature)
         hash.update(data: document.body)
         let checksum = ContentDigest(bytes: hash.finalize())?.hex ?? ""
-        return [Array("\(signature)\n\(checksum)\n\(header)".utf8), document.body]
+        let title = document.signature == nil ? title : signedTitle
+        return [Array("\(title)\n\(checksum)\n\(header)".utf8), signature, document.body]
     }
 
     static func decode(_ bytes: [UInt8], of source: SourceName) throws(StoredDocumentFault) -> StoredDocument {
         var rest = bytes[...]
-        guard let first = line(&rest), first.hasPrefix(signaturePrefix) else { throw .notOurs }
-        guard first == signature else { throw .newerFormat(String(first.dropFirst(signaturePrefix.count))) }
+        guard let first = line(&rest), first.hasPrefix(titlePrefix) else { throw .notOurs }
+        guard first == title || first == signedTitle else {
+            throw .newerFormat(String(first.dropFirst(titlePrefix.count)))
+        }
         guard let checksum = line(&rest) else { throw .notOurs }
         guard ContentDigest(bytes: SHA256.hash(data: rest))?.hex == checksum else { throw .damaged }
         var fields: [String: String] = [:]
@@ -109,6 +121,7 @@ enum StoredForm {
         guard let format = fields["format"].flatMap(DocumentFormat.init(rawValue:)) else { throw .incomplete("format") }
         guard let fetchedAt = fields["fetched-at"].flatMap({ Int64($0) }) else { throw .incomplete("fetched-at") }
         guard let generation = fields["generation"].flatMap({ UInt64($0) }) else { throw .incomplete("generation") }
+        let signature = try signature(&rest, length: fields["signature-length"], isExpected: first == signedTitle)
         guard let length = fields["length"].flatMap({ Int($0) }), length == rest.count else {
             throw .incomplete("length")
         }
@@ -119,6 +132,7 @@ enum StoredForm {
             source: source,
             location: location,
             body: Array(rest),
+            signature: signature,
             format: format,
             validators: Validators(
                 etag: fields["etag"],
@@ -131,6 +145,19 @@ enum StoredForm {
             fetchedAt: fetchedAt,
             generation: generation
         )
+    }
+
+    private static func signature(
+        _ rest: inout ArraySlice<UInt8>,
+        length text: String?,
+        isExpected: Bool
+    ) throws(StoredDocumentFault) -> [UInt8]? {
+        guard isExpected else { return nil }
+        guard let length = text.flatMap({ Int($0) }), (0...rest.count).contains(length) else {
+            throw .incomplete("signature-length")
+        }
+        defer { rest = rest.dropFirst(length) }
+        return Array(rest.prefix(length))
     }
 
     private static func order(_ text: String) -> Validators.Order? {

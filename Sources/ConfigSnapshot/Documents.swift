@@ -78,6 +78,31 @@ public struct ContentDigest: Hashable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    /// Reads what ``description`` writes: `sha256:` and 64 hexadecimal digits in lower case.
+    public init?(text: some StringProtocol) {
+        guard text.hasPrefix("sha256:") else { return nil }
+        self.init(hex: text.dropFirst(7))
+    }
+
+    /// Reads what ``hex`` writes: 64 hexadecimal digits in lower case.
+    public init?(hex: some StringProtocol) {
+        func value(_ digit: UInt8) -> UInt8? {
+            switch digit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+            default: nil
+            }
+        }
+        let digits = hex.utf8.map(value)
+        guard digits.count == 64 else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: 64, by: 2) {
+            guard let high = digits[index], let low = digits[index + 1] else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        self.bytes = bytes
+    }
+
     /// 64 hexadecimal digits.
     public var hex: String {
         let digits = Array("0123456789abcdef".utf8)
@@ -105,14 +130,25 @@ public enum DocumentFormat: String, Sendable, Hashable {
 public struct FetchedDocument: Sendable {
     public let source: SourceName
     public let body: [UInt8]
+    /// The signature that came beside it, as it came; `nil` where none did. One may also stand in `body`, before the
+    /// document itself.
+    public let signature: [UInt8]?
     public let validators: Validators
     /// The media type without parameters, lower case, where the source named one.
     public let contentType: String?
     public var trace: Trace
 
-    public init(source: SourceName, body: [UInt8], validators: Validators, contentType: String?, trace: Trace) {
+    public init(
+        source: SourceName,
+        body: [UInt8],
+        signature: [UInt8]? = nil,
+        validators: Validators,
+        contentType: String?,
+        trace: Trace
+    ) {
         self.source = source
         self.body = body
+        self.signature = signature
         self.validators = validators
         self.contentType = contentType
         self.trace = trace
@@ -122,15 +158,30 @@ public struct FetchedDocument: Sendable {
 /// A document whose bytes are the ones the source meant. Made by `ConfigVerify` only.
 public struct VerifiedDocument: Sendable {
     public let source: SourceName
+    /// The document alone, without what may have been carried with it.
     public let body: [UInt8]
+    /// Its signature as it came, kept for the stored copy; `nil` where it has none.
+    public let signature: [UInt8]?
+    /// What the signature says; `nil` where none is required.
+    public let signed: Signed?
     public let validators: Validators
     public let contentType: String?
+    /// Of `body`.
     public let digest: ContentDigest
     public var trace: Trace
 
-    package init(verified fetched: FetchedDocument, digest: ContentDigest, trace: Trace) {
+    package init(
+        verified fetched: FetchedDocument,
+        body: [UInt8],
+        signature: [UInt8]?,
+        signed: Signed?,
+        digest: ContentDigest,
+        trace: Trace
+    ) {
         self.source = fetched.source
-        self.body = fetched.body
+        self.body = body
+        self.signature = signature
+        self.signed = signed
         self.validators = fetched.validators
         self.contentType = fetched.contentType
         self.digest = digest
@@ -143,6 +194,9 @@ public struct DecodedDocument: Sendable {
     public let source: SourceName
     /// The bytes that were decoded, kept for the stored copy.
     public let body: [UInt8]
+    /// Their signature, kept with them.
+    public let signature: [UInt8]?
+    public let signed: Signed?
     public let format: DocumentFormat
     public let validators: Validators
     public let digest: ContentDigest
@@ -152,6 +206,8 @@ public struct DecodedDocument: Sendable {
     package init(decoded verified: VerifiedDocument, format: DocumentFormat, table: LeafTable, trace: Trace) {
         self.source = verified.source
         self.body = verified.body
+        self.signature = verified.signature
+        self.signed = verified.signed
         self.format = format
         self.validators = verified.validators
         self.digest = verified.digest

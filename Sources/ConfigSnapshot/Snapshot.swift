@@ -4,14 +4,24 @@ internal import struct Synchronization.Atomic
 public struct SourceRevision: Sendable, Hashable {
     public let source: SourceName
     public let digest: ContentDigest
-    public let validators: Validators
+    /// What its signature says; `nil` where none was required.
+    public let signed: Signed?
+    public private(set) var validators: Validators
     /// Nanoseconds since 1970 when the document was fetched.
     public let fetchedAt: Int64
     public let traceID: String
 
-    public init(source: SourceName, digest: ContentDigest, validators: Validators, fetchedAt: Int64, traceID: String) {
+    public init(
+        source: SourceName,
+        digest: ContentDigest,
+        signed: Signed? = nil,
+        validators: Validators,
+        fetchedAt: Int64,
+        traceID: String
+    ) {
         self.source = source
         self.digest = digest
+        self.signed = signed
         self.validators = validators
         self.fetchedAt = fetchedAt
         self.traceID = traceID
@@ -19,12 +29,16 @@ public struct SourceRevision: Sendable, Hashable {
 
     /// The same document, of which its source has nothing to say that could be asked with.
     public var withoutValidators: SourceRevision {
-        SourceRevision(source: source, digest: digest, validators: .none, fetchedAt: fetchedAt, traceID: traceID)
+        var revision = self
+        revision.validators = .none
+        return revision
     }
 
-    /// What people see, and headers carry: the ETag without its quotes where it is a number of some kind or other, else
-    /// the start of the digest. Any other text may be what the origin was sent, given back.
+    /// What people see, and headers carry: the version that was signed; else the ETag without its quotes where it is a
+    /// number of some kind or other; else the start of the digest. Any other text may be what the origin was sent, given
+    /// back.
     public var label: String {
+        if let signed { return "v\(signed.version)" }
         let text = validators.etag.map { $0.filter { $0 != "\"" } } ?? ""
         let isNumber = text.wholeMatch(of: /(?:W\/)?v?[0-9A-Fa-f.\-]{1,40}/) != nil
         return isNumber ? text : digest.short

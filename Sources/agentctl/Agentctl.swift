@@ -15,6 +15,7 @@ struct Agentctl: ParsableCommand {
         subcommands: [
             StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, ReloadCommand.self,
             LocksCommand.self, SourcesCommand.self, DoctorCommand.self, SupportBundleCommand.self,
+            KeygenCommand.self, SignCommand.self, VerifyCommand.self, TrustCommand.self,
         ]
     )
 

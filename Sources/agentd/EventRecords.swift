@@ -42,6 +42,14 @@ enum EventRecords {
                     + "\(fault)",
                 [("AGENT_EVENT", "stored_copy_unusable"), ("AGENT_SOURCE", source.text), ("AGENT_ERROR", "\(fault)")]
             )
+        case .versionsUnusable(let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "the list of accepted versions cannot be used\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
+                    + "nothing older than the stored copies is accepted all the same",
+                [("AGENT_EVENT", "versions_unusable"), ("AGENT_STAGE", "verify"), ("AGENT_ERROR", "\(fault)")]
+            )
         case .storeFailing(let error):
             JournalRecord(
                 .error,

@@ -91,8 +91,8 @@ struct StatusSocketTests {
         #expect(source.kind == "file")
         #expect(source.requests == 2)
         #expect(source.published == 1)
-        #expect(source.notModified == 1)
-        #expect(source.unchanged == 0)
+        #expect(source.notModified == 0)
+        #expect(source.unchanged == 1)
         #expect(source.failuresByClass.isEmpty)
         #expect(source.poll.minSeconds == 360_000)
     }

@@ -91,6 +91,7 @@ public final class RunningAgent: Sendable {
             "\(source) failed at \(failure.stage.rawValue): \(failure.code) (\(count))"
         case .sourceRecovered(let source, let count): "\(source) recovered after \(count)"
         case .lastGoodUsed(let revision): "last good of \(revision.source)"
+        case .versionsUnusable: "versions unusable"
         case .storedCopyUnusable(let source, _): "stored copy of \(source) unusable"
         case .documentLoaded(let revision, let keys, _): "loaded \(keys) keys from \(revision.source)"
         case .storeFailing: "store failing"

@@ -50,9 +50,9 @@ struct FaultListTests {
     @Test("Each code that fetching, verifying and decoding know is explained in it, and no other")
     func codes() throws {
         var known = Set(DecodeError.Code.allCases.map(\.rawValue))
-        let written = /(?:StageFailure\(\s*\.\w+,\s*|Code = )"([a-z_]+)"/
+        let written = /(?:StageFailure\(\s*\.\w+,\s*|Self\.failure\(\s*|Code = )"([a-z_]+)"/
         let ofTransfers = /\.\w+: "([a-z_]+)"/
-        for module in ["ConfigFetch", "ConfigVerify", "ConfigSnapshot"] {
+        for module in ["ConfigFetch", "ConfigVerify", "ConfigTrust", "ConfigSnapshot"] {
             let files = try #require(FileManager.default.enumerator(atPath: "\(Self.sources)/\(module)"))
             for case let file as String in files where file.hasSuffix(".swift") {
                 let text = readText("\(Self.sources)/\(module)/\(file)")

@@ -63,7 +63,7 @@ struct ReloadTests {
         for _ in 0..<5 { adopt(running, [file("one")]) }
         #expect(running.generation == 1)
         #expect(running.agent.sourceFacts[sourceName("one")]?.requests == 1)
-        #expect(try running.refresh("one").name == "not modified")
+        #expect(try running.refresh("one").name == "unchanged")
     }
 
     @Test("Until a required source that was added is there, readers see the old layers, and changes in them")

@@ -14,7 +14,14 @@ func verified(_ body: [UInt8], contentType: String? = nil) throws -> VerifiedDoc
         contentType: contentType,
         trace: Trace(id: 1)
     )
-    return VerifiedDocument(verified: fetched, digest: digest, trace: fetched.trace)
+    return VerifiedDocument(
+        verified: fetched,
+        body: fetched.body,
+        signature: nil,
+        signed: nil,
+        digest: digest,
+        trace: fetched.trace
+    )
 }
 
 /// Decodes `body` as `format` and writes each leaf as `key=value`.

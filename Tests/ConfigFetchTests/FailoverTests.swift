@@ -1,4 +1,5 @@
 import ConfigSnapshot
+import ConfigTrust
 import Testing
 
 @testable import ConfigFetch
@@ -390,13 +391,14 @@ struct RevisionMemoryTests {
         #expect(memory.judge(document(2, at: 1)) == .older)
     }
 
-    @Test("The first to say it stays the one who may take it back")
+    @Test("The last to say it is the one who may take it back: a place that was left and is back with less is behind")
     func owner() {
         var memory = RevisionMemory()
         memory.accept(document(1, at: 0))
         memory.accept(document(2, at: 0))
         memory.accept(document(2, at: 1))
-        #expect(memory.judge(document(1, at: 1)) == .older)
+        #expect(memory.judge(document(1, at: 0)) == .older, "the first place was left, and is back with less")
+        #expect(memory.judge(document(1, at: 1)) == .fine, "taken back where it was asked last")
         memory.accept(document(3, at: 1))
         #expect(memory.judge(document(2, at: 0)) == .older, "the first place is back, and lags")
         // Once the first place says it too, it may take it back, and the mirror follows.

@@ -1,4 +1,5 @@
 import ConfigSnapshot
+import ConfigTrust
 import ConfigVerify
 import Testing
 
@@ -19,7 +20,7 @@ struct StoredFormTests {
             contentType: nil,
             trace: Trace()
         )
-        let verified = try Verifier(maxBytes: .max).verify(fetched, now: { 0 })
+        let verified = try Verifier(maxBytes: .max).verify(fetched, .keeping, now: { 0 }).document
         return StoredDocument(
             source: sourceName("base"),
             location: StoredDocument.location(url: "http://a.example/x", unixSocket: nil),
@@ -105,8 +106,8 @@ struct StoredFormTests {
     }
 
     @Test func newerFormat() {
-        let text = "config-agent document 2\nwhatever comes then"
-        #expect(throws: StoredDocumentFault.newerFormat("2")) {
+        let text = "config-agent document 3\nwhatever comes then"
+        #expect(throws: StoredDocumentFault.newerFormat("3")) {
             try StoredForm.decode(Array(text.utf8), of: sourceName("base"))
         }
     }
@@ -144,9 +145,10 @@ struct StoredFormTests {
                 contentType: nil,
                 trace: Trace()
             ),
+            .keeping,
             now: { 0 }
-        )
-        let file = Array("\(StoredForm.signature)\n\(checked.digest.hex)\n".utf8) + content
+        ).document
+        let file = Array("\(StoredForm.title)\n\(checked.digest.hex)\n".utf8) + content
         #expect(throws: StoredDocumentFault.incomplete(field)) {
             try StoredForm.decode(file, of: sourceName("base"))
         }

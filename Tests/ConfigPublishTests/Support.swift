@@ -26,7 +26,14 @@ func table(_ text: String, _ format: DocumentFormat = .json) throws -> LeafTable
         contentType: nil,
         trace: Trace()
     )
-    let verified = VerifiedDocument(verified: fetched, digest: digest(0), trace: fetched.trace)
+    let verified = VerifiedDocument(
+        verified: fetched,
+        body: fetched.body,
+        signature: nil,
+        signed: nil,
+        digest: digest(0),
+        trace: fetched.trace
+    )
     return try DocumentDecoder(format: format, urlPath: "").decode(verified, now: { 0 }).table
 }
 

@@ -1,4 +1,5 @@
 import ConfigSnapshot
+import ConfigTrust
 import Testing
 
 @testable import ConfigVerify
@@ -23,7 +24,7 @@ struct VerifierTests {
         (" ", "36a9e7f1c95b82ffb99743e0c5c4ce95d83c9a430aac59f84ef3cbfab6145068"),
     ])
     func `The digest is SHA-256 of the bytes`(text: String, digest: String) throws {
-        let verified = try Verifier(maxBytes: 100).verify(try document(Array(text.utf8)), now: { 1 })
+        let verified = try Verifier(maxBytes: 100).verify(try document(Array(text.utf8)), .keeping, now: { 1 }).document
         #expect(verified.digest.hex == digest)
     }
 
@@ -32,7 +33,7 @@ struct VerifierTests {
         trace[.requested] = 5
         trace[.received] = 6
         let fetched = try document(Array("{}".utf8), trace: trace)
-        let verified = try Verifier(maxBytes: 100).verify(fetched, now: { 7 })
+        let verified = try Verifier(maxBytes: 100).verify(fetched, .keeping, now: { 7 }).document
         #expect(verified.source == fetched.source)
         #expect(verified.body == fetched.body)
         #expect(verified.validators == fetched.validators)
@@ -46,7 +47,7 @@ struct VerifierTests {
 
     @Test func `An empty document is refused`() throws {
         let failure = try #require(throws: StageFailure.self) {
-            try Verifier(maxBytes: 100).verify(try document([]), now: { 1 })
+            try Verifier(maxBytes: 100).verify(try document([]), .keeping, now: { 1 }).document
         }
         #expect(failure.stage == .verify)
         #expect(failure.code == "empty")
@@ -57,11 +58,11 @@ struct VerifierTests {
     func `The limit itself is allowed, one byte more is not`(limit: Int) throws {
         if limit > 0 {
             let largest = try document([UInt8](repeating: 0x20, count: limit))
-            #expect(try Verifier(maxBytes: limit).verify(largest, now: { 1 }).body.count == limit)
+            #expect(try Verifier(maxBytes: limit).verify(largest, .keeping, now: { 1 }).document.body.count == limit)
         }
         let tooLarge = try document([UInt8](repeating: 0x20, count: limit + 1))
         let failure = try #require(throws: StageFailure.self) {
-            try Verifier(maxBytes: limit).verify(tooLarge, now: { 1 })
+            try Verifier(maxBytes: limit).verify(tooLarge, .keeping, now: { 1 }).document
         }
         #expect(failure.stage == .verify)
         #expect(failure.code == "too_large")

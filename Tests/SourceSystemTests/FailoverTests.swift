@@ -106,6 +106,18 @@ struct FailoverSystemTests {
         // Once it has caught up, it is asked again.
         try primary.nginx.files.write("a.json", #"{"v":2}"#)
         try waitUntil("the return", deadline: .seconds(60)) { place() == 0 }
+
+        // It was the first to say what is in use. Left again, and back with what it had before that, it is behind all the
+        // same: the other place has said it since.
+        primary.state.withLock { $0 = .silent }
+        try waitUntil("the move", deadline: .seconds(60)) { place() == 1 }
+        try waitUntil("the mirror's word") { agent.agent.sourceFacts[sourceName("m")]?.consecutiveFailures == 0 }
+        try primary.nginx.files.write("a.json", #"{"v":1}"#)
+        let moreProbes = primary.requests
+        primary.state.withLock { $0 = .open }
+        try waitUntil("some probes", deadline: .seconds(90)) { primary.requests >= moreProbes + 5 }
+        #expect(place() == 1)
+        #expect(agent.value("v") == "2")
         let values = agent.events.compactMap { event -> UInt64? in
             if case .published(let snapshot, _, _) = event { snapshot.generation } else { nil }
         }

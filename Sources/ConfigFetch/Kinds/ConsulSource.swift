@@ -76,14 +76,7 @@ final class ConsulSource: SourceClient {
             try tree.insert(key.dropFirst(prefix), value ?? 0..<0)
         }
         try walk.end()
-        guard tree.count > 0 else {
-            throw StageFailure(
-                .fetch,
-                "not_found",
-                "there are only directories below the prefix",
-                hint: "an empty configuration is never taken over"
-            )
-        }
+        guard tree.count > 0 else { throw .onlyDirectories }
         return try tree.json(size: body.count) { range throws(StageFailure) in
             guard let value = APIJSON.bytes(ofBase64: body[range]) else {
                 throw StageFailure(.fetch, "bad_response", "Consul sent a value that is not base64")
@@ -92,7 +85,21 @@ final class ConsulSource: SourceClient {
         }
     }
 
+    /// Whether an answer has come: until then nothing is to be said of its index.
+    private var hasAnswered = false
+
+    var unwatchable: StageFailure? {
+        guard hasAnswered, index == nil else { return nil }
+        return StageFailure(
+            .fetch,
+            "not_watchable",
+            "Consul's answers have no X-Consul-Index to wait from",
+            hint: "see whether something in between takes headers away; until then the source is polled"
+        )
+    }
+
     private func note(_ answer: Answer) {
+        hasAnswered = true
         guard let said = answer.header("X-Consul-Index").flatMap({ UInt64($0) }), said > 0 else {
             index = nil
             return

@@ -131,6 +131,7 @@ final class EtcdSource: SourceClient {
         guard MemoryRoom.has(body.count) else { throw .noMemory(.fetch, bytes: body.count) }
         var tree = KeyTree<Range<Int>>()
         for pair in found.pairs { try tree.insert(try Self.bytes(body[pair.key]).dropFirst(key.count), pair.value) }
+        guard tree.count > 0 else { throw .onlyDirectories }
         return try tree.json(size: body.count) { range throws(StageFailure) in try Self.bytes(body[range]) }
     }
 
@@ -183,7 +184,7 @@ final class EtcdSource: SourceClient {
 
     /// Only newer than what was read: the poll that follows finds out whatever this does not know.
     func atHand() -> [UInt8]? {
-        guard let told, told.revision > revision ?? 0, spec.maxBytes >= told.value.count else { return nil }
+        guard let told, told.revision > revision ?? 0, spec.maxAnswerBytes >= told.value.count else { return nil }
         self.told = nil
         revision = told.revision
         return told.value

@@ -10,7 +10,8 @@ public struct FileStamp: Equatable, Sendable {
 
     public enum Look: Equatable, Sendable {
         case regular(FileStamp)
-        case notRegular
+        /// No regular file: a directory, say. Changes of what is in a directory are seen.
+        case other(FileStamp)
         case unreadable(errno: Int32)
     }
 
@@ -27,16 +28,14 @@ public struct FileStamp: Equatable, Sendable {
     }
 
     private static func look(_ status: stat) -> Look {
-        guard status.st_mode & S_IFMT == S_IFREG else { return .notRegular }
         func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec) }
-        return .regular(
-            FileStamp(
-                device: UInt(status.st_dev),
-                inode: UInt(status.st_ino),
-                size: Int(status.st_size),
-                modified: nanoseconds(status.st_mtim),
-                changed: nanoseconds(status.st_ctim)
-            )
+        let stamp = FileStamp(
+            device: UInt(status.st_dev),
+            inode: UInt(status.st_ino),
+            size: Int(status.st_size),
+            modified: nanoseconds(status.st_mtim),
+            changed: nanoseconds(status.st_ctim)
         )
+        return status.st_mode & S_IFMT == S_IFREG ? .regular(stamp) : .other(stamp)
     }
 }

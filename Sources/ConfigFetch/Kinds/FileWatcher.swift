@@ -106,7 +106,8 @@ final class FileWatcher {
         if mask & UInt32(IN_Q_OVERFLOW) != 0 { return Set(marks.keys) }
         // The directory itself is gone or has moved.
         if mask & UInt32(IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF) != 0 {
-            known.remove(watch)
+            // One that has moved is watched until it is given back.
+            if mask & UInt32(IN_IGNORED) != 0 { known.remove(watch) }
             return Set(sources.filter { $0.key.watch == watch }.values.joined())
         }
         let mark = FileMarks.Mark(watch: watch, name: name)
@@ -140,31 +141,34 @@ struct FileMarks: Sendable {
             | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
     )
 
-    /// Watches the way to the file that `url` names, as far as there is one.
-    static func place(on url: String, with instance: FileWatcher.Instance) -> FileMarks {
+    /// Watches the way to each of the files that `urls` name, as far as there is one.
+    static func place(on urls: [String], with instance: FileWatcher.Instance) -> FileMarks {
         var marks = FileMarks()
-        guard let path = FileURL.path(of: url) else { return marks }
+        for path in urls.compactMap({ FileURL.path(of: $0) }) { marks.place(on: path, instance) }
+        return marks
+    }
+
+    private mutating func place(on path: String, _ instance: FileWatcher.Instance) {
         var steps = path.split(separator: "/").map(String.init)[...]
         var directory = ""
-        var linksLeft = mostLinks
+        var linksLeft = Self.mostLinks
         while let step = steps.popFirst() {
             if step == "." { continue }
             if step == ".." {
                 directory = String(directory[..<(directory.lastIndex(of: "/") ?? directory.startIndex)])
                 continue
             }
-            guard marks.watch(directory, step, instance) else { return marks }
+            guard watch(directory, step, instance) else { return }
             let here = "\(directory)/\(step)"
-            guard let target = linkTarget(here) else {
+            guard let target = Self.linkTarget(here) else {
                 directory = here
                 continue
             }
             linksLeft -= 1
-            if linksLeft == 0 { return marks }
+            if linksLeft == 0 { return }
             if target.hasPrefix("/") { directory = "" }
             steps = (target.split(separator: "/").map(String.init) + steps)[...]
         }
-        return marks
     }
 
     /// - Returns: `false` where the way ends.

@@ -132,3 +132,13 @@ private enum KeyTreeText {
         output.append(UInt8(ascii: "\""))
     }
 }
+
+extension StageFailure {
+    /// All that lies below a prefix is places for keys, and no keys.
+    static let onlyDirectories = StageFailure(
+        .fetch,
+        "not_found",
+        "there are only directories below the prefix",
+        hint: "an empty configuration is never taken over"
+    )
+}

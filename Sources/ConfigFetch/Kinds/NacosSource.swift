@@ -17,6 +17,8 @@ final class NacosSource: SourceClient {
     private var token: String?
     /// Of what came last, in hexadecimal digits.
     private var digest: String?
+    /// Whether a document has come: until then nothing is to be said of its digest.
+    private var hasAnswered = false
 
     init(_ spec: SourceSpec) {
         self.spec = spec
@@ -69,6 +71,7 @@ final class NacosSource: SourceClient {
             } catch { return .failed(error) }
         case (_, 200):
             digest = answer.header("Content-MD5")
+            hasAnswered = true
             return answer.document(contentType: nil)
         case (Step.configuration, 401), (Step.configuration, 403):
             // Tokens live for some hours.
@@ -84,6 +87,16 @@ final class NacosSource: SourceClient {
     }
 
     // MARK: The watch
+
+    var unwatchable: StageFailure? {
+        guard hasAnswered, digest == nil else { return nil }
+        return StageFailure(
+            .fetch,
+            "not_watchable",
+            "Nacos's answers have no Content-MD5 to wait with",
+            hint: "see whether something in between takes headers away; until then the source is polled"
+        )
+    }
 
     func watch() -> SourceRequest? {
         guard let digest else { return nil }

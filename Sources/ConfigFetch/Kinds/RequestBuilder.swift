@@ -23,7 +23,7 @@ enum RequestBuilder {
             CurlTransfer.Request.Proxy(url: proxy.url, user: proxy.user, password: proxy.password)
         }
         request.allowsLinkLocal = spec.allowsLinkLocal
-        request.maxBodyBytes = spec.maxBytes
+        request.maxBodyBytes = spec.maxAnswerBytes
         request.hasRoom = { MemoryRoom.has($0) }
         request.keepsAllBodies = wanted.readsErrors
         request.discardsBodies = wanted.needsHeadOnly

@@ -82,6 +82,19 @@ struct SourceRequest {
     var isStream = false
     /// Where in a conversation of several requests it stands; the kind's own business.
     var step = 0
+    var part = Part.whole
+
+    /// What of a source is asked for.
+    enum Part {
+        case whole
+        /// The signature that lies beside the document.
+        case signature
+        /// The document that belongs to a signature, whose validators stand for both.
+        case document(signature: [UInt8], Validators)
+    }
+
+    /// The signature that has come before what is asked for now.
+    var signature: [UInt8]? { if case .document(let signature, _) = part { signature } else { nil } }
 
     init(_ url: String) { self.url = url }
 }
@@ -131,7 +144,9 @@ extension SourceKind {
 
 extension SourceSpec {
     /// A client for this source; `nil` for files.
-    func makeClient() -> (any SourceClient)? { kind.client.map { $0.init(self) } }
+    func makeClient() -> (any SourceClient)? {
+        kind.client.map { hasSignatureBeside ? BesideSignature(self, of: $0) : $0.init(self) }
+    }
 
     /// The server that stands for Amazon's, or Amazon's own.
     var awsHost: String { endpoint ?? "\(kind.rawValue).\(region ?? "")" }

@@ -11,6 +11,8 @@ extension FetchLoop {
             /// `nil` when nobody wants any more what is being read.
             var flight: Flight?
             let trace: Trace
+            /// What it takes up.
+            var slot: Waiting.Slot
             /// The flight that begins once this reading is over.
             var next: Flight?
         }
@@ -22,17 +24,25 @@ extension FetchLoop {
         var abandoned: Set<UInt64> = []
         var lastReading: UInt64 = 0
         /// Stamps of files that are on their way through the later stages.
-        var passing: [Flight: FileStamp] = [:]
+        var passing: [Flight: FileReader.Stamps] = [:]
         var watcher: FileWatcher?
     }
 
-    /// Threads that may hang at once, each on a file of its own.
+    /// Threads that may hang at once, each on a file of its own: before another file is read that was not read last time,
+    /// and before any other is.
     private static let mostHanging = 16
+    private static let mostHangingInAll = 512
 
     /// - Returns: whether a read of the flight's own is under way.
-    func readFile(_ flight: Flight, _ source: Source, _ trace: Trace) -> Bool {
+    func readFile(
+        _ flight: Flight,
+        _ source: Source,
+        _ trace: Trace,
+        _ slot: Waiting.Slot,
+        isFull: Bool
+    ) -> Bool {
         let spec = source.spec
-        if let failure = reasonNotToRead(spec) {
+        if let failure = reasonNotToRead(source) {
             fail(flight, source, failure)
             return false
         }
@@ -43,25 +53,28 @@ extension FetchLoop {
         files.lastReading += 1
         let id = files.lastReading
         let inbox = inbox
-        let accepted = source.stamp
+        // Whoever commands a refresh wants to know for sure.
+        let age = MonotonicTime.now.nanoseconds - source.fullAt
+        let accepted = isFull || age > spec.auditInterval ? nil : source.stamp
         let watcher = spec.isWatched ? files.watcher?.instance : nil
         let thread = NamedThread("agent-file") {
             // First watched, then read: what changes in between is told.
-            let marks = watcher.map { FileMarks.place(on: spec.url, with: $0) }
+            let marks = watcher.map { FileMarks.place(on: FileReader.urls(of: spec), with: $0) }
             inbox.post(.fileRead(spec.name, id: id, FileReader.read(spec, unless: accepted), marks))
         }
         guard thread != nil else {
             fail(flight, source, StageFailure(.fetch, "memory", "the system has no thread to read the file"))
             return false
         }
-        files.readings[spec.name] = Files.Reading(id: id, flight: flight, trace: trace)
+        files.readings[spec.name] = Files.Reading(id: id, flight: flight, trace: trace, slot: slot)
         let limit = UInt64(spec.timeoutMilliseconds) * 1_000_000
         let deadline = MonotonicTime.now.advanced(byNanoseconds: limit)
         timers.insert(.readingTooLong(spec.name, id: id), due: deadline.nanoseconds)
         return true
     }
 
-    private func reasonNotToRead(_ spec: SourceSpec) -> StageFailure? {
+    private func reasonNotToRead(_ source: Source) -> StageFailure? {
+        let spec = source.spec
         if files.hanging[spec.name] != nil {
             return StageFailure(
                 .fetch,
@@ -70,13 +83,16 @@ extension FetchLoop {
                 hint: "see whether the file system it is on answers: stat \(FileURL.path(of: spec.url) ?? "")"
             )
         }
-        guard files.readings[spec.name] == nil, files.hanging.count + files.abandoned.count >= Self.mostHanging else {
+        // One that was read last time is no suspect: hanging file systems elsewhere are no reason not to read it.
+        let wasRead = source.stamp != nil && source.failures == 0
+        let most = wasRead ? Self.mostHangingInAll : Self.mostHanging
+        guard files.readings[spec.name] == nil, files.hanging.count + files.abandoned.count >= most else {
             return nil
         }
         return StageFailure(
             .fetch,
             "timeout",
-            "\(Self.mostHanging) reads of files hang already",
+            "\(most) reads of files hang already",
             hint: "see whether the file systems they are on answer"
         )
     }
@@ -99,7 +115,7 @@ extension FetchLoop {
     private func endReading(_ name: SourceName, _ id: UInt64) -> Files.Reading? {
         guard let reading = files.readings[name], reading.id == id else { return nil }
         files.readings[name] = nil
-        admission.comeBack(from: Self.files)
+        admission.comeBack(reading.slot)
         return reading
     }
 
@@ -116,13 +132,14 @@ extension FetchLoop {
         switch outcome {
         case .same: fetcher.deliver(flight, .notModified(reading.trace), version: source.spec.version)
         case .failed(let failure): fail(flight, source, failure)
-        case .read(let body, let stamp):
-            files.passing[flight] = stamp
+        case .read(let body, let signature, let stamps):
+            files.passing[flight] = stamps
             var trace = reading.trace
             trace[.received] = MonotonicTime.now.nanoseconds
             let document = FetchedDocument(
                 source: name,
                 body: body,
+                signature: signature,
                 validators: .none,
                 contentType: nil,
                 trace: trace
@@ -142,7 +159,7 @@ extension FetchLoop {
         if let id = files.hanging.removeValue(forKey: name) { files.abandoned.insert(id) }
         guard let reading = files.readings.removeValue(forKey: name) else { return [] }
         files.abandoned.insert(reading.id)
-        admission.comeBack(from: Self.files)
+        admission.comeBack(reading.slot)
         return [reading.flight, reading.next].compactMap(\.self)
     }
 

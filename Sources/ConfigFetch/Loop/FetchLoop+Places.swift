@@ -1,4 +1,5 @@
 internal import ConfigSnapshot
+internal import ConfigTrust
 internal import Curl
 internal import LockLadder
 
@@ -244,7 +245,7 @@ extension FetchLoop {
         }
         guard let job = jobs.removeValue(forKey: known.transfer) else { return }
         multi.remove(job.transfer)
-        admission.comeBack(from: job.aim.host)
+        admission.comeBack(job.aim.slot)
         let message = "\(source.places[job.aim.place].spec.redactedURL) \(words)"
         if isSilent { noteHost(job.aim.host, failure: message) }
         failAtPlace(job, source, StageFailure(.fetch, "timeout", message, hint: "its other places are tried"))

@@ -9,8 +9,9 @@ extension FetchLoop {
         /// What stays the same over all requests of a conversation.
         struct Aim {
             let flight: Flight
-            /// Whose turn it took.
-            let host: String
+            /// What it takes up.
+            var slot: Waiting.Slot
+            var host: String { slot.host }
             /// Which of the source's places is asked.
             let place: Int
             let trace: Trace
@@ -19,7 +20,7 @@ extension FetchLoop {
         }
 
         let id: UInt64
-        let aim: Aim
+        var aim: Aim
         let transfer: CurlTransfer
         let request: SourceRequest
         let redirectsLeft: Int
@@ -79,7 +80,7 @@ extension FetchLoop {
                 finishProbe(probe, failure)
             } else if let job = jobs.removeValue(forKey: ObjectIdentifier(transfer)) {
                 progress[job.id] = nil
-                if !finish(job, failure) { admission.comeBack(from: job.aim.host) }
+                if !finish(job, failure) { admission.comeBack(job.aim.slot) }
             }
         }
     }
@@ -134,6 +135,7 @@ extension FetchLoop {
             let document = FetchedDocument(
                 source: flight.key,
                 body: body,
+                signature: job.request.signature,
                 validators: validators,
                 contentType: contentType,
                 trace: trace
@@ -154,6 +156,7 @@ extension FetchLoop {
         var manners = hosts[host] ?? HostManners()
         let change =
             failure.map { manners.noteFailure($0, at: now) } ?? manners.noteAnswer(roomAtMost: Self.admitted.toOneHost)
+        admission.setSuspect(failure != nil, host)
         hosts[host] = manners
         admission.setRoom(manners.room, for: host)
         switch change {
@@ -198,7 +201,7 @@ extension FetchLoop {
         jobs[id] = nil
         progress[job.id] = nil
         multi.remove(job.transfer)
-        admission.comeBack(from: job.aim.host)
+        admission.comeBack(job.aim.slot)
     }
 }
 

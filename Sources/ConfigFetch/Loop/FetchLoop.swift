@@ -31,7 +31,7 @@ final class FetchLoop {
         /// Whether the place that it has moved to has not been asked yet.
         var isNewHere = false
         var validators: Validators
-        var stamp: FileStamp?
+        var stamp: FileReader.Stamps?
         var failures = 0
         /// Whether it has a place of its own among those that began with it.
         var isSpread = false
@@ -89,24 +89,28 @@ final class FetchLoop {
         case begin(Flight, isFull: Bool)
         case readingTooLong(SourceName, id: UInt64)
         case idle(SourceName, at: UInt64)
+        case makeRoom
     }
 
     /// The one host that all files are together.
     static let files = "file"
 
-    /// Polls and refreshes under way at once, in all and to one host. Watches and looks at other places are bounded by
-    /// ``mostWatches`` and ``mostProbes``.
-    static let admitted = (inAll: 256, toOneHost: 64)
+    typealias Waiting = Admission<(flight: Flight, isFull: Bool)>
+
+    /// Polls and refreshes under way at once. Watches and looks at other places are bounded by ``mostWatches`` and
+    /// ``mostProbes``. Each to a name that does not resolve may be a thread of libcurl's that outlives it.
+    static let admitted = Waiting.Room(lately: 256, toOneHost: 64, long: 512, suspect: 64)
+    /// Whoever is under way for longer makes room for those who wait.
+    private static let longTime: UInt64 = 1_000_000_000
 
     let multi: CurlMulti
     let inbox: FetchInbox
     let fetcher: Fetcher
     var sources: [SourceName: Source] = [:]
     var timers = TimerHeap<Event>()
-    var admission = Admission<(flight: Flight, isFull: Bool)>(
-        inAll: FetchLoop.admitted.inAll,
-        toOneHost: FetchLoop.admitted.toOneHost
-    )
+    var admission = Waiting(FetchLoop.admitted)
+    /// When those who have been under way for long are next asked to make room; 0 while nobody waits for that.
+    private var makesRoomAt: UInt64 = 0
     /// Hosts that have been asked, but for files.
     var hosts: [String: HostManners] = [:]
     var jobs: [ObjectIdentifier: Job] = [:]
@@ -185,6 +189,7 @@ final class FetchLoop {
             case .probe(let name, let at): probe(name, at: at)
             case .silent(let job): giveUpSilent(job)
             case .idle(let name, let at): fallAsleepIfIdle(name, at: at)
+            case .makeRoom: makeRoom(at: now)
             case .watch(let name, let at):
                 if sources[name]?.watch.beginsAt == at { beginWatch(name) }
             case .poll(let name, let at):
@@ -229,7 +234,7 @@ final class FetchLoop {
         case .watch(let name, let at): sources[name]?.watch.beginsAt == at
         case .probe(let name, let at): sources[name]?.probeAt == at
         case .idle(let name, let at): sources[name]?.sleep.idleAt == at
-        case .begin, .readingTooLong, .silent: true
+        case .begin, .readingTooLong, .silent, .makeRoom: true
         }
     }
 
@@ -256,13 +261,34 @@ final class FetchLoop {
     private func host(of name: SourceName) -> String { sources[name]?.host ?? "" }
 
     private func admit() {
-        while let (request, host) = admission.next() {
-            if !begin(request.flight, isFull: request.isFull, to: host) { admission.comeBack(from: host) }
+        while let (request, slot) = admission.next() {
+            if !begin(request.flight, isFull: request.isFull, slot) { admission.comeBack(slot) }
+        }
+        guard makesRoomAt == 0, admission.isHeldUp(atHost: Self.files) else { return }
+        makesRoomAt = MonotonicTime.now.nanoseconds + Self.longTime / 4
+        timers.insert(.makeRoom, due: makesRoomAt)
+    }
+
+    /// Those who have been under way for long do not keep others waiting, and files, which have no host in common, not even
+    /// one another.
+    private func makeRoom(at now: UInt64) {
+        makesRoomAt = 0
+        func isLong(_ trace: Trace) -> Bool { now > (trace[.requested] ?? now) + Self.longTime }
+        for (id, job) in jobs where isLong(job.aim.trace) {
+            var slot = job.aim.slot
+            admission.makeRoom(&slot, atHost: false)
+            jobs[id]?.aim.slot = slot
+        }
+        for (name, reading) in files.readings where isLong(reading.trace) {
+            var slot = reading.slot
+            admission.makeRoom(&slot, atHost: true)
+            files.readings[name]?.slot = slot
         }
     }
 
-    /// - Returns: whether a request is under way, so that ``Admission/comeBack(from:)`` is still to come.
-    private func begin(_ flight: Flight, isFull: Bool, to host: String) -> Bool {
+    /// - Returns: whether a request is under way, so that ``Admission/comeBack(_:)`` is still to come.
+    private func begin(_ flight: Flight, isFull: Bool, _ slot: Waiting.Slot) -> Bool {
+        let host = slot.host
         leaveIfTimeIsOver(flight.key, at: MonotonicTime.now.nanoseconds)
         // It was in line for a host that is not asked any more.
         if let source = sources[flight.key], source.host != host {
@@ -307,10 +333,10 @@ final class FetchLoop {
             // Before its time somebody else wanted it.
             if now >= source.pollAt { $0.timings.noteWait(now - source.pollAt) }
         }
-        guard let client = source.client else { return readFile(flight, source, trace) }
+        guard let client = source.client else { return readFile(flight, source, trace, slot, isFull: isFull) }
         sources[flight.key]?.isNewHere = false
         let request = client.ask(trusted(source, isFull: isFull))
-        let aim = Job.Aim(flight: flight, host: host, place: source.failover.active, trace: trace)
+        let aim = Job.Aim(flight: flight, slot: slot, place: source.failover.active, trace: trace)
         return send(aim, source, request)
     }
 

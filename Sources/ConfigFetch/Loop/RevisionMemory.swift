@@ -1,4 +1,5 @@
 internal import ConfigSnapshot
+internal import ConfigTrust
 internal import Crypto
 internal import Curl
 
@@ -34,7 +35,7 @@ struct RevisionMemory {
     /// What is to be made of `document`, before it goes any further.
     func judge(_ document: Document) -> Verdict {
         guard let current, document.hash != current.hash else { return .fine }
-        // The place that has given what is in use may take it back: that is a rollback at the source.
+        // The place that has said last what is in use may take it back: that is a rollback at the source.
         guard document.place != current.place else { return .fine }
         if let etag = document.etag, etag == current.etag, !etag.hasPrefix("W/") {
             return .disagrees(with: current.place)
@@ -81,8 +82,8 @@ struct RevisionMemory {
             current = document
             return
         }
-        // Of those who say it the first in the list is the one who may take it back: the others follow it.
-        current?.place = [known.place, document.place].compactMap(\.self).min()
+        // Whoever was left and comes back with something older is behind, even if it was the first to say this.
+        current?.place = document.place ?? known.place
     }
 }
 
@@ -95,8 +96,4 @@ extension Validators {
 extension SourceSpec {
     /// Tells a mirror from others in what is stored: URLs may hold secrets.
     var mirrorDigest: String? { ContentDigest(bytes: SHA256.hash(data: Array(url.utf8)))?.hex }
-}
-
-extension ContentDigest {
-    init?(of body: [UInt8]) { self.init(bytes: SHA256.hash(data: body)) }
 }
