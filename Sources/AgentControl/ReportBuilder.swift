@@ -48,7 +48,7 @@ final class ReportBuilder: Sendable {
 
     private func judge(at now: Int64) -> Health {
         let workers = workerFigures.map { Health.Facts.Worker(name: $0.name, behindSince: $0.behindSince) }
-        return Health.judge(agent.healthFacts(workers: workers), now: now)
+        return Health.judge(agent.healthFacts(workers: workers, now: now), now: now)
     }
 
     // MARK: Status

@@ -196,11 +196,15 @@ public final class Agent: Sendable {
     public var storeState: Store.State { store.currentState }
 
     /// What health is judged from.
-    public func healthFacts(workers: [Health.Facts.Worker]) -> Health.Facts {
+    ///
+    /// - Parameter now: of the judgement, in nanoseconds since 1970.
+    public func healthFacts(
+        workers: [Health.Facts.Worker],
+        now: Int64 = WallClock.nowNanoseconds
+    ) -> Health.Facts {
         let first = firstSnapshotAt.load(ordering: .relaxed)
         let sources = plan.sources
         let isPublished = first != 0
-        let now = WallClock.nowNanoseconds
         // Judged each second: so only what matters is copied, not ten thousand sources of which all is well.
         typealias Found = (mattering: [SourceFacts], awaited: [SourceName], recoveredAt: Int64?)
         let found = fetcher.readFacts { facts -> Found in

@@ -11,8 +11,8 @@ public struct Health: Sendable, Equatable {
     }
 
     public struct Reason: Sendable, Equatable {
-        /// Stable: `no_snapshot`, `source_awaited`, `source_failing`, `source_stale`, `source_last_good`, `not_durable`,
-        /// `worker_behind`.
+        /// Stable: `no_snapshot`, `source_awaited`, `source_failing`, `source_stale`, `source_last_good`, `source_expired`,
+        /// `source_distrusted`, `not_durable`, `worker_behind`.
         public var code: String
         public var source: SourceName?
         public var message: String
@@ -96,6 +96,7 @@ public struct Health: Sendable, Equatable {
         }
         for source in facts.sources {
             if let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
+            if let reason = signatureReason(of: source, now: now) { reasons.append((.degraded, reason)) }
         }
         if let failure = facts.store.failure {
             reasons.append(
@@ -154,6 +155,18 @@ public struct Health: Sendable, Equatable {
             return Reason("source_stale", source: name, "not confirmed for longer than expected", since: since)
         }
         return nil
+    }
+
+    /// What is wrong with the signature of what is in use, which goes on being served.
+    private static func signatureReason(of source: SourceFacts, now: Int64) -> Reason? {
+        guard !source.isAsleep, let revision = source.revision else { return nil }
+        if let words = source.distrust {
+            let message = "what is in use is not to be believed any more: \(words)"
+            return Reason("source_distrusted", source: source.spec.name, message, since: revision.fetchedAt)
+        }
+        guard let since = source.expiresAt, since <= now else { return nil }
+        let message = "\(revision.label) has expired \(age(now - since)) ago, and nothing newer has come"
+        return Reason("source_expired", source: source.spec.name, message, since: since)
     }
 
     /// `45 s`, `12 min`, `3 h`, `2 d`.

@@ -1,4 +1,5 @@
 public import ConfigSnapshot
+internal import ConfigTrust
 internal import LockLadder
 
 /// What is known of a source: facts with their times, no judgement.
@@ -51,6 +52,24 @@ public struct SourceFacts: Sendable {
     public func matters(at now: Int64) -> Bool {
         guard !isAsleep else { return false }
         return consecutiveFailures > 0 || isLastGood || revision == nil || (staleSince ?? now) < now
+            || (expiresAt ?? .max) <= now || distrust != nil
+    }
+
+    /// From when on what is in use is out of date by its own word; `nil` where it does not say.
+    public var expiresAt: Int64? {
+        guard spec.policy != nil, let signed = revision?.signed else { return nil }
+        let (nanoseconds, overflow) = signed.expires.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? nil : nanoseconds
+    }
+
+    /// Why what is in use would not be taken any more; `nil` where it would.
+    public var distrust: String? {
+        guard let policy = spec.policy, let revision else { return nil }
+        guard let signed = revision.signed else { return "it was taken before a signature was required" }
+        let trusted = signed.keys.count { KeyID($0).map(policy.ring.trusted.contains) ?? false }
+        if trusted >= policy.threshold { return nil }
+        let isRevoked = signed.keys.contains { KeyID($0).map(policy.ring.revoked.contains) ?? false }
+        return isRevoked ? "a key that signed it is revoked" : "of the keys that signed it too few are trusted any more"
     }
 
     /// Since when it is, or from when it will be, stale.

@@ -19,7 +19,9 @@ enum FileIO {
         let path = directory + "/" + name
         // One fixed name: whatever a crash leaves behind is overwritten by the next try, and nothing piles up.
         let temporary = directory + "/." + name + ".tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // What lies there, a link maybe, is not written through.
+        unlink(temporary)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw FileError(operation: "create", path: temporary, code: errno) }
         do throws(FileError) {
             defer { close(descriptor) }

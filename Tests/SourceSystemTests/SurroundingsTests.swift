@@ -61,6 +61,37 @@ struct SurroundingsTests {
         #expect(ContinuousClock.now - stopping < .seconds(5))
     }
 
+    @Test(
+        "However many names hang, an address is polled on time",
+        .enabled(if: geteuid() == 0)
+    )
+    func manyNames() throws {
+        let server = try NameServer()
+        defer { server.stop() }
+        let nginx = try Nginx()
+        defer { nginx.stop() }
+        try nginx.files.write("good.json", #"{"good": 1}"#)
+        let more = ["retry: {base: 1s, max: 5s}", "required: false"]
+        let named = (1...600).map { ("named\($0)", SourceSettings(url: "http://n\($0).test/a.json", more: more)) }
+        var sources = Dictionary(uniqueKeysWithValues: named)
+        sources["good"] = SourceSettings(url: nginx.url("/good.json"))
+        let agent = try AgentProcess(AgentSettings(sources: sources), by: NameServer.asking)
+        try waitUntil("most names to have failed", deadline: .seconds(60)) {
+            guard let sources = (try? agent.status())?["sources"] else { return false }
+            return sources.names.count { sources[$0]["consecutive_failures"].int ?? 0 > 0 } > 400
+        }
+        // Those who hang are always more than may be under way at once: without a room of their own five polls took half a
+        // minute and more.
+        func goodPolls() throws -> Int { try nginx.log().filter { $0.uri == "/good.json" }.count }
+        let (before, begin) = (try goodPolls(), ContinuousClock.now)
+        try waitUntil("ten more polls", deadline: .seconds(60)) { try goodPolls() >= before + 10 }
+        #expect(ContinuousClock.now - begin < .seconds(20))
+        #expect(server.questions > 600)
+        // Each name that hangs may cost a thread of libcurl's, which outlives it: one each at first, then 64 in five seconds.
+        let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(agent.program.pid)/task").count
+        #expect(threads < 900, "\(threads) threads")
+    }
+
     @Test("A wall clock that jumps a day ahead and back changes neither the pace of polls nor what is served")
     func clock() throws {
         let library = try #require(
