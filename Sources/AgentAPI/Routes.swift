@@ -22,6 +22,30 @@ public enum Routes {
     public static let documents = "/v1/documents"
     /// How long that may be, in whole seconds, and how long it is where nothing is said.
     public static let documentWait = (range: 1...55, usual: 10)
+    /// On the status socket: ``HistoryReport``.
+    public static let history = "/v1/history"
+    /// On the status socket: ``HealthReport`` once what is waited for has come, or an error once `?timeout=SECONDS` are over.
+    /// With `generation=N` until that one or a newer one is in use; with `fresh=true` until each source has confirmed what
+    /// is in use, from now on.
+    public static let wait = "/v1/wait"
+    /// How long that may be, in whole seconds, and how long it is where nothing is said.
+    public static let waitTimeout = (range: 1...3_600, usual: 30)
+    /// On the config socket: with `/GENERATION` the whole configuration that was in use then, with `/GENERATION/KEY` one
+    /// value of it.
+    public static let generations = "/v1/generations"
+    /// On the config socket: ``DiffReport``, of `?from=GENERATION&to=GENERATION`; by default of the newest one and the one
+    /// before.
+    public static let diff = "/v1/diff"
+    /// On the config socket, with `/KEY`: ``ExplainReport``.
+    public static let explain = "/v1/explain"
+    /// On the control socket: ``ActionReport``; `?generation=N`. Goes back to it, and pins it. Each takes `reason=TEXT`.
+    public static let rollback = "/v1/rollback"
+    /// On the control socket: ``ActionReport``. What is in use stays in use, whatever the sources say; or not any more.
+    public static let pin = "/v1/pin"
+    public static let unpin = "/v1/unpin"
+    /// On the control socket: ``ActionReport``. No source is asked; or they are again.
+    public static let freeze = "/v1/freeze"
+    public static let thaw = "/v1/thaw"
     /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
     public static let refresh = "/v1/refresh"
     /// On the control socket: ``ReloadReport``, once the agent's own configuration is in force or refused.

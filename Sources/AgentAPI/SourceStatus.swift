@@ -10,6 +10,10 @@ public enum SourceState: String, Codable, Sendable, Hashable, CaseIterable {
     case lastGood = "last_good"
     /// Its last attempts failed.
     case failing
+    /// What is in use is out of date by its own word, and nothing newer has come.
+    case expired
+    /// Nobody asks it, because somebody has frozen the sources.
+    case frozen
     /// Loaded on demand, and nobody has read it lately: none of it is in use, and it is not asked.
     case asleep
 }
@@ -42,6 +46,12 @@ public struct SourceStatus: Codable, Sendable, Hashable {
     public var place: PlaceStatus?
     /// How long the document in use took from stage to stage.
     public var trace: StageTimes?
+    /// What the source has offered last, whether it was accepted or not; absent where it has offered nothing since the start.
+    public var desired: RevisionInfo?
+    /// What was last tried to bring into use, and what came of it.
+    public var attempted: RevisionInfo?
+    /// From when on what is in use is out of date by its own word; absent where it does not say.
+    public var expires: WireTime?
 
     enum CodingKeys: String, CodingKey {
         case state
@@ -57,6 +67,9 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         case consecutiveFailures = "consecutive_failures"
         case place
         case trace
+        case desired
+        case attempted
+        case expires
     }
 
     public init(
@@ -72,8 +85,14 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         nextPoll: WireTime? = nil,
         consecutiveFailures: Int,
         place: PlaceStatus? = nil,
-        trace: StageTimes? = nil
+        trace: StageTimes? = nil,
+        desired: RevisionInfo? = nil,
+        attempted: RevisionInfo? = nil,
+        expires: WireTime? = nil
     ) {
+        self.desired = desired
+        self.attempted = attempted
+        self.expires = expires
         self.state = state
         self.required = required
         self.url = url
@@ -87,6 +106,32 @@ public struct SourceStatus: Codable, Sendable, Hashable {
         self.consecutiveFailures = consecutiveFailures
         self.place = place
         self.trace = trace
+    }
+}
+
+/// One version of a source's document.
+public struct RevisionInfo: Codable, Sendable, Hashable {
+    /// As people see it.
+    public var revision: String
+    /// The SHA-256 of its bytes, in hexadecimal.
+    public var digest: String
+    /// When it came, or was tried.
+    public var at: WireTime
+    /// Why it was refused; absent where it was not.
+    public var error: SourceError?
+
+    enum CodingKeys: String, CodingKey {
+        case revision
+        case digest
+        case at
+        case error
+    }
+
+    public init(revision: String, digest: String, at: WireTime, error: SourceError? = nil) {
+        self.revision = revision
+        self.digest = digest
+        self.at = at
+        self.error = error
     }
 }
 

@@ -24,6 +24,8 @@ public struct StatusReport: Codable, Sendable, Hashable {
     public var clients: [String: ClientCounts]
     /// What became of the agent's own records.
     public var journal: JournalCounts
+    /// What is in force of what an operator has commanded; absent when nothing is.
+    public var operatorStatus: OperatorStatus?
 
     enum CodingKeys: String, CodingKey {
         case apiVersion = "api_version"
@@ -38,6 +40,7 @@ public struct StatusReport: Codable, Sendable, Hashable {
         case flights
         case clients
         case journal
+        case operatorStatus = "operator"
     }
 
     public init(
@@ -52,8 +55,10 @@ public struct StatusReport: Codable, Sendable, Hashable {
         sources: [String: SourceStatus],
         flights: FlightCounts,
         clients: [String: ClientCounts],
-        journal: JournalCounts
+        journal: JournalCounts,
+        operatorStatus: OperatorStatus? = nil
     ) {
+        self.operatorStatus = operatorStatus
         self.apiVersion = apiVersion
         self.agent = agent
         self.health = health
@@ -83,5 +88,6 @@ public struct StatusReport: Codable, Sendable, Hashable {
         try container.encode(flights, forKey: .flights)
         try container.encode(clients, forKey: .clients)
         try container.encode(journal, forKey: .journal)
+        try container.encodeIfPresent(operatorStatus, forKey: .operatorStatus)
     }
 }

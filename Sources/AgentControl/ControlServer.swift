@@ -170,9 +170,9 @@ public final class ControlServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let peer = PeerProcess.of(channel)
-                    guard clients.take(peer: peer) else { throw ChannelError.operationUnsupported }
-                    channel.closeFuture.whenComplete { _ in clients.giveBack(peer: peer) }
+                    let peer = PeerProcess(of: channel)
+                    guard clients.take(peer: peer.pid) else { throw ChannelError.operationUnsupported }
+                    channel.closeFuture.whenComplete { _ in clients.giveBack(peer: peer.pid) }
                     guard let worker = byLoop[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
@@ -181,6 +181,7 @@ public final class ControlServer: Sendable {
                         worker: worker,
                         reports: reports,
                         agent: agent,
+                        peer: peer,
                         reload: reload
                     )
                     try Self.fill(

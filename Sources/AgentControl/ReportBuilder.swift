@@ -60,6 +60,7 @@ final class ReportBuilder: Sendable {
         let counts = journal.counts
         let snapshot = worker.withSnapshot { Self.info($0, now: now) }
         let generation = snapshot?.generation ?? 0
+        let operatorState = agent.operatorState
         return StatusReport(
             apiVersion: Version.api,
             agent: AgentInfo(
@@ -93,7 +94,8 @@ final class ReportBuilder: Sendable {
                 sent: counts.sent,
                 dropped: counts.dropped,
                 destination: journal.destination == "journald" ? .journald : .stderr
-            )
+            ),
+            operatorStatus: operatorState == OperatorState() ? nil : OperatorStatus(operatorState)
         )
     }
 
@@ -144,7 +146,7 @@ final class ReportBuilder: Sendable {
 
     private func status(of source: AgentPlan.Source, _ facts: SourceFacts, now: Int64) -> SourceStatus {
         SourceStatus(
-            state: Self.state(of: facts, now: now),
+            state: Self.state(of: facts, isFrozen: agent.operatorState.freeze != nil, now: now),
             required: source.isRequired,
             url: source.fetch.redactedURL,
             revision: facts.revision?.label,
@@ -156,12 +158,30 @@ final class ReportBuilder: Sendable {
             nextPoll: facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
             consecutiveFailures: facts.consecutiveFailures,
             place: Self.place(facts),
-            trace: facts.trace.map { wire($0, generation: facts.traceGeneration) }
+            trace: facts.trace.map { wire($0, generation: facts.traceGeneration) },
+            desired: facts.desired.map {
+                RevisionInfo(
+                    revision: $0.label,
+                    digest: $0.digest.hex,
+                    at: WireTime(unixNanoseconds: $0.fetchedAt)
+                )
+            },
+            attempted: facts.attempt.map { attempt in
+                RevisionInfo(
+                    revision: attempt.revision.label,
+                    digest: attempt.revision.digest.hex,
+                    at: WireTime(unixNanoseconds: attempt.at),
+                    error: attempt.failure.map { Self.wireError($0, at: attempt.at) }
+                )
+            },
+            expires: facts.expiresAt.map { WireTime(unixNanoseconds: $0) }
         )
     }
 
-    private static func state(of facts: SourceFacts, now: Int64) -> SourceState {
+    private static func state(of facts: SourceFacts, isFrozen: Bool, now: Int64) -> SourceState {
         if facts.isAsleep { return .asleep }
+        if let expires = facts.expiresAt, expires <= now { return .expired }
+        if isFrozen { return .frozen }
         if facts.isLastGood { return .lastGood }
         if facts.consecutiveFailures > 0 { return .failing }
         if facts.revision == nil { return .starting }

@@ -2,6 +2,7 @@ internal import AgentAPI
 internal import AgentTelemetry
 internal import ConfigAgent
 internal import ConfigFetch
+internal import ConfigPublish
 internal import ConfigSnapshot
 internal import LockLadder
 internal import NIOCore
@@ -13,11 +14,12 @@ struct Router {
     let worker: Worker
     let reports: ReportBuilder
     let agent: Agent
+    let peer: PeerProcess
     let reload: ControlServer.Reload?
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
         switch right {
-        case .status: .now(status(request))
+        case .status: request.path == Routes.wait ? wait(request) : .now(status(request))
         case .config: config(request)
         case .control: control(request)
         }
@@ -31,6 +33,7 @@ struct Router {
         case Routes.status: return .json(reports.status(worker))
         case Routes.locks: return .json(reports.locks())
         case Routes.sources: return .json(reports.sources())
+        case Routes.history: return .json(HistoryReport(agent))
         case Routes.metrics:
             let text = MetricsText.render(
                 reports.status(worker),
@@ -48,6 +51,11 @@ struct Router {
         }
     }
 
+    private func wait(_ request: LocalRequest) -> LocalAnswer {
+        guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
+        return WaitRoute(agent: agent, loop: worker.loop, health: { [reports] in reports.health() }).answer(request)
+    }
+
     // MARK: config.sock
 
     private func config(_ request: LocalRequest) -> LocalAnswer {
@@ -56,6 +64,7 @@ struct Router {
             guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
             return DocumentRoute(agent: agent, worker: worker).answer(request, target)
         }
+        if let answer = history(request) { return answer }
         guard let keyBytes = Self.key(in: request, after: Routes.config) else { return .now(unknownPath(request)) }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
         let key = String(decoding: keyBytes, as: UTF8.self)
@@ -85,6 +94,16 @@ struct Router {
                 ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.notConfirmed(failed)
         }
         return .later(done.map { Self.once($0) }, abandon: { collector.abandon() })
+    }
+
+    /// - Returns: `nil` for another path.
+    private func history(_ request: LocalRequest) -> LocalAnswer? {
+        let generation = Self.key(in: request, after: Routes.generations)
+        let key = Self.key(in: request, after: Routes.explain)
+        guard generation != nil || key != nil || request.path == Routes.diff else { return nil }
+        guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
+        let route = HistoryRoute(agent: agent, loop: worker.loop)
+        return generation.map { route.show($0) } ?? key.map { route.explain($0) } ?? route.diff(request)
     }
 
     /// With `max_age` an answer depends on the time, too.
@@ -143,14 +162,25 @@ struct Router {
     // MARK: control.sock
 
     private func control(_ request: LocalRequest) -> LocalAnswer {
-        guard request.path == Routes.refresh || request.path == Routes.reload else {
-            return .now(unknownPath(request))
-        }
+        guard Self.controlPaths.contains(request.path) else { return .now(unknownPath(request)) }
         guard request.method == .POST else { return .now(Self.wrongMethod(request, allowed: "POST")) }
-        return request.path == Routes.refresh ? refresh(request) : ReloadRoute.answer(request, reload, worker.loop)
+        let operatorRoute = OperatorRoute(agent: agent, loop: worker.loop, peer: peer)
+        if let answer = operatorRoute.answer(request) { return answer }
+        if let refusal = OperatorRoute.badReason(request) { return .now(refusal) }
+        let isRefresh = request.path == Routes.refresh
+        operatorRoute.note(isRefresh ? .refresh(request.query["source"]) : .reload, request)
+        return isRefresh ? refresh(request) : ReloadRoute.answer(request, reload, worker.loop)
     }
 
+    private static let controlPaths = [
+        Routes.refresh, Routes.reload, Routes.rollback, Routes.pin, Routes.unpin, Routes.freeze, Routes.thaw,
+    ]
+
     private func refresh(_ request: LocalRequest) -> LocalAnswer {
+        if let freeze = agent.operatorState.freeze {
+            let message = "the sources are frozen by \(freeze.by.name)" + (freeze.reason.map { ": \($0)" } ?? "")
+            return .now(.error(.conflict, "frozen", message, hint: "to have them asked again: agentctl thaw"))
+        }
         // What nobody has asked for lately is nobody's worry: it is loaded anew for the next who reads it.
         guard let wanted = request.query["source"] else { return refresh(agent.awake) }
         let names = agent.plan.sources.map(\.fetch.name)
@@ -189,9 +219,18 @@ struct Router {
 
     private func unknownPath(_ request: LocalRequest) -> LocalResponse {
         let elsewhere: [(Right, [String])] = [
-            (.status, [Routes.status, Routes.locks, Routes.sources, Routes.metrics, Routes.healthz, Routes.readyz]),
-            (.config, [Routes.config, Routes.watch, Routes.documents]),
-            (.control, [Routes.refresh, Routes.reload]),
+            (
+                .status,
+                [
+                    Routes.status, Routes.locks, Routes.sources, Routes.history, Routes.wait, Routes.metrics,
+                    Routes.healthz, Routes.readyz,
+                ]
+            ),
+            (
+                .config,
+                [Routes.config, Routes.watch, Routes.documents, Routes.generations, Routes.diff, Routes.explain]
+            ),
+            (.control, Self.controlPaths),
         ]
         for (other, paths) in elsewhere where other != right {
             if paths.contains(where: { request.path == $0 || request.path.hasPrefix($0 + "/") }) {

@@ -19,5 +19,6 @@ public enum MessageID: String, Sendable, CaseIterable {
     case placesDisagree = "af7c5f9877704cdca53e2850ab34b905"
     case hostSuspect = "de911d9f67e147d3918e681843a5f70c"
     case documentLoaded = "41a27e13e6134244a6608759a5096f61"
+    case commanded = "b1d9f8c2a64e4d0f9a3e57c1c0de8a47"
     case hostRecovered = "49127ecd48c648ee8e50f28486eb9943"
 }

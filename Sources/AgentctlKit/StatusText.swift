@@ -8,6 +8,9 @@ public enum StatusText {
         lines.append(workers(status, now))
         lines += laggards(status.workers)
         if let line = durability(status) { lines.append(line) }
+        if let status = status.operatorStatus {
+            lines += OperatorText.lines(status).flatMap { Wrapping.indented($0, by: 0, style: style) }
+        }
         lines.append("")
         lines += sources(status.sources, now, style)
         lines += ["", flights(status.flights), clients(status.clients), journal(status.journal, style)]
@@ -115,8 +118,8 @@ public enum StatusText {
     static func tone(_ state: SourceState) -> TextStyle.Tone {
         switch state {
         case .fresh, .asleep: .good
-        case .starting, .stale, .lastGood: .doubtful
-        case .failing: .bad
+        case .starting, .stale, .lastGood, .frozen: .doubtful
+        case .failing, .expired: .bad
         }
     }
 

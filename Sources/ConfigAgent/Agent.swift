@@ -30,10 +30,11 @@ public final class Agent: Sendable {
     private let currentPlan: Mutex<AgentPlan>
     private let assembly = Mutex<AssemblyBox?>("agent.assembly", nil)
     private let adoptions = Mutex("agent.adoptions", UInt64(0))
-    private let store: Store
-    private let fetcher: Fetcher
+    let store: Store
+    let fetcher: Fetcher
     private let pipeline: Pipeline
-    private let events: @Sendable (AgentEvent) -> Void
+    let events: @Sendable (AgentEvent) -> Void
+    let commanded = Mutex("agent.commanded", OperatorState())
     // Relaxed, both: times of day for reports.
     private let firstSnapshotAt = Atomic<Int64>(0)
     private let lastAdoption = Atomic<Int64>(0)
@@ -44,7 +45,7 @@ public final class Agent: Sendable {
         self.events = events
         let pipeline = Pipeline()
         self.pipeline = pipeline
-        store = Store(directory: plan.stateDirectory) { failure in
+        store = Store(directory: plan.stateDirectory, retention: plan.retention) { failure in
             events(failure.map(AgentEvent.storeFailing) ?? .storeRecovered)
         }
         let documents = documents
@@ -87,7 +88,11 @@ public final class Agent: Sendable {
         documents.adopt(plan)
         let restored = assembly.restore(progress: progress)
         let digest = publisher.generation > 0 ? publisher.digest : nil
-        for (name, revision) in restored { fetcher.noteLastGood(name, revision: revision) }
+        for (name, revision) in restored {
+            fetcher.noteLastGood(name, revision: assembly.running(name) ?? revision)
+        }
+        commanded.withLock { $0 = assembly.operatorState }
+        if assembly.operatorState.freeze != nil { fetcher.freeze(true) }
         let box = AssemblyBox(assembly)
         self.assembly.withLock { $0 = box }
         let fetcher = fetcher
@@ -154,11 +159,21 @@ public final class Agent: Sendable {
         pipeline.ask { [self] in
             let (inUse, restored) = box.assembly.adopt(next, stored: added)
             currentPlan.withLock { $0 = next }
+            store.keep(next.retention)
             lastAdoption.store(WallClock.nowNanoseconds, ordering: .relaxed)
             fetcher.adopt(next.sources.map(\.fetch), inUse: inUse, restored: restored)
             done.raise()
         }
         return done.wait(until: deadline)
+    }
+
+    /// Has `body` run on the pipeline's thread, between two documents.
+    ///
+    /// - Returns: `false` when the agent has not been started.
+    func withAssembly(_ body: @escaping @Sendable (Assembly) -> Void) -> Bool {
+        guard let box = assembly.withLock({ $0 }) else { return false }
+        pipeline.ask { body(box.assembly) }
+        return true
     }
 
     /// Wants a document of `source`; see ``Fetcher/fetch(_:_:deliver:)``.
@@ -189,6 +204,12 @@ public final class Agent: Sendable {
     public var awake: [SourceName] {
         let names = plan.sources.map(\.fetch.name)
         return fetcher.readFacts { facts in names.filter { facts[$0]?.isAsleep == false } }
+    }
+
+    /// The layers that have not confirmed what is in use since then, in nanoseconds since 1970.
+    public func unconfirmed(since time: Int64) -> [SourceName] {
+        let names = plan.layers.map(\.fetch.name)
+        return fetcher.readFacts { facts in names.filter { (facts[$0]?.lastSuccessAt ?? .min) < time } }
     }
 
     public var sourceFacts: [SourceName: SourceFacts] { fetcher.facts }
@@ -231,6 +252,7 @@ public final class Agent: Sendable {
             awaited: found.awaited,
             awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
+            operatorState: operatorState,
             workers: workers
         )
     }

@@ -1,5 +1,6 @@
 public import ConfigDecode
 public import ConfigFetch
+public import ConfigPublish
 public import ConfigSnapshot
 
 /// What an agent is to do.
@@ -28,10 +29,13 @@ public struct AgentPlan: Sendable, Equatable {
     /// In layer order: later ones win. Those on demand are no layers.
     public var sources: [Source]
     public var stateDirectory: String
+    /// How far back generations are kept.
+    public var retention: Retention
 
-    public init(sources: [Source], stateDirectory: String) {
+    public init(sources: [Source], stateDirectory: String, retention: Retention = Retention()) {
         self.sources = sources
         self.stateDirectory = stateDirectory
+        self.retention = retention
     }
 
     /// The sources whose documents make up the configuration: a copy.

@@ -15,40 +15,26 @@ final class Assembly {
         var revision: SourceRevision
         /// Where it came from: at another place its validators mean something else.
         var location: String
+        /// What a record of a generation says of it.
+        let layer: GenerationRecord.Layer
+
+        init(table: LeafTable, revision: SourceRevision, location: String, id: DocumentID) {
+            self.table = table
+            self.revision = revision
+            self.location = location
+            layer = GenerationRecord.Layer(
+                source: revision.source,
+                id: id,
+                label: revision.label,
+                fetchedAt: revision.fetchedAt
+            )
+        }
     }
 
-    private struct Stage {
-        let version: UInt64
-        /// Whether its document stands by itself, and not among the layers.
-        let isOnDemand: Bool
-        let location: String
-        let verifier: Verifier
-        let decoder: DocumentDecoder
-
-        init(_ source: AgentPlan.Source) {
-            isOnDemand = source.fetch.isOnDemand
-            version = source.fetch.version
-            location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
-            verifier = Verifier(maxBytes: source.fetch.maxBytes, policy: source.fetch.policy)
-            decoder = DocumentDecoder(
-                limits: source.limits,
-                format: source.format,
-                urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
-            )
-        }
-
-        /// For a document that was accepted once, of a source that is no longer configured.
-        init(ofRemoved stored: StoredDocument) {
-            isOnDemand = false
-            version = 0
-            location = stored.location
-            verifier = Verifier(maxBytes: 1 << 30)
-            decoder = DocumentDecoder(
-                limits: DocumentDecoder.Limits(maxDepth: 512, maxKeys: 10_000_000),
-                format: stored.format,
-                urlPath: ""
-            )
-        }
+    /// What is in use in place of what the sources say.
+    private struct Hold {
+        var pin: OperatorState.Pin
+        var layers: [InUse]
     }
 
     private var plan: AgentPlan
@@ -73,6 +59,10 @@ final class Assembly {
     private var failures: [SourceName: (count: Int, code: String)] = [:]
     /// Beyond these nothing goes back.
     private var versions = VersionMarks()
+    private var hold: Hold?
+    private var freeze: Command?
+    /// Of a generation that the store has not been told of.
+    private var record: GenerationRecord?
 
     init(
         plan: AgentPlan,
@@ -106,7 +96,7 @@ final class Assembly {
 
     private func isLayer(_ name: SourceName) -> Bool { stages[name]?.isOnDemand == false }
 
-    private var now: UInt64 { MonotonicTime.now.nanoseconds }
+    private var now: UInt64 { Stage.now }
 
     // MARK: At the start
 
@@ -122,8 +112,19 @@ final class Assembly {
             if let stored = load(name) { restore(stored) }
         }
         noteMissing()
-        if publishIfComplete(cause: nil, trace: nil) || restoreLayersOfBefore() {
+        var pin: OperatorState.Pin?
+        do throws(StoredDocumentFault) {
+            let state = try store.loadOperatorState()
+            (pin, freeze) = (state.pin, state.freeze)
+        } catch {
+            events(.operatorStateUnusable(error))
+        }
+        if let pin { restore(pin) }
+        if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
             store.noteDurable(generation)
+            recordStart()
+            // What was pinned cannot be had any more: then at least nothing changes from here on.
+            if let pin, hold == nil { holdCurrent(OperatorState.Pin(generation: generation, command: pin.command)) }
         } else {
             held = Set(inUse.keys)
         }
@@ -142,16 +143,44 @@ final class Assembly {
             return false
         }
         layersInForce = names
-        return publishIfComplete(cause: nil, trace: nil)
+        return publishIfComplete(.start)
     }
 
     private func load(_ name: SourceName) -> StoredDocument? {
-        do throws(StoredDocumentFault) {
-            return try store.load(name)
-        } catch {
-            events(.storedCopyUnusable(name, error))
-            return nil
+        let (document, fault) = store.loadGood(name)
+        if let fault { events(.storedCopyUnusable(name, fault)) }
+        return document
+    }
+
+    /// What is in use after a start is, most often, what was in use before: the same record goes on.
+    private func recordStart() {
+        guard var record else { return }
+        if var newest = store.records.last, newest.digest == record.digest, newest.layers == record.layers {
+            newest.last = record.generation
+            record = newest
         }
+        self.record = nil
+        store.keep([], layers: currentLayers, record: record, generation: generation)
+    }
+
+    private func restore(_ pin: OperatorState.Pin) {
+        do throws(GenerationFault) {
+            let (record, documents) = try store.documents(of: pin.generation)
+            let layers = documents.compactMap { stored in
+                examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
+                    InUse(table: decoded.table, revision: revision, location: stored.location, id: stored.id)
+                }
+            }
+            // Why one of them is not used has been told.
+            if layers.count == record.layers.count { return hold = Hold(pin: pin, layers: layers) }
+            throw .notKept(pin.generation)
+        } catch {
+            events(.pinLost(pin, error))
+        }
+    }
+
+    private func holdCurrent(_ pin: OperatorState.Pin) {
+        hold = Hold(pin: pin, layers: (layersInForce ?? layers).compactMap { inUse[$0] })
     }
 
     /// A stored copy goes through the same stages as a fetched document: the rules may have changed since.
@@ -161,7 +190,12 @@ final class Assembly {
 
     private func restore(_ stored: StoredDocument, _ stage: Stage) {
         guard let (decoded, revision) = examine(stored, stage) else { return }
-        inUse[stored.source] = InUse(table: decoded.table, revision: revision, location: stored.location)
+        inUse[stored.source] = InUse(
+            table: decoded.table,
+            revision: revision,
+            location: stored.location,
+            id: stored.id
+        )
         events(.lastGoodUsed(revision))
     }
 
@@ -171,14 +205,7 @@ final class Assembly {
         var trace = Trace()
         trace[.requested] = now
         trace[.received] = now
-        let document = FetchedDocument(
-            source: stored.source,
-            body: stored.body,
-            signature: stored.signature,
-            validators: validators,
-            contentType: stored.format == .yaml ? "application/yaml" : "application/json",
-            trace: trace
-        )
+        let document = Stage.fetched(stored, validators: validators, trace)
         do throws(StageFailure) {
             let verdict = try verify(document, stage, .keeping)
             let decoded = try decode(verdict.document, stage)
@@ -234,8 +261,8 @@ final class Assembly {
             if inUse[document.source] != nil { restored.insert(document.source) }
         }
         noteMissing()
-        if publishIfComplete(cause: nil, trace: nil) {
-            store.keep([], layers: currentLayers, generation: generation)
+        if publishIfComplete(.configuration) {
+            store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
         }
         var revisions = inUse.filter { isLayer($0.key) }.mapValues(\.revision)
         for name in stages.keys where !isLayer(name) { revisions[name] = documents.revision(of: name) }
@@ -247,8 +274,14 @@ final class Assembly {
     /// Takes one result through the stages.
     func process(_ source: SourceName, _ result: FetchResult, version: UInt64) -> FlightOutcome {
         guard let stage = stages[source], stage.version == version else { return superseded(source, result) }
+        // What was on its way when the sources were frozen changes nothing any more, and what was not asked says nothing.
+        if freeze != nil { return ignored(source, .frozen) }
+        if case .failed(let failure, _) = result, failure.code == StageFailure.frozenCode {
+            return ignored(source, failure)
+        }
         let kind: FlightOutcome.Kind
         var trace: Trace?
+        var offered: SourceRevision?
         switch result {
         case .failed(let failure, let retryAfter):
             if stage.isOnDemand { documents.noteFailure(source) }
@@ -260,7 +293,9 @@ final class Assembly {
             trace = document.trace
             do throws(StageFailure) {
                 (kind, trace) = try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage)
+                offered = revision(of: source)
             } catch {
+                offered = SourceRevision(offered: document)
                 if stage.isOnDemand { documents.noteFailure(source) }
                 kind = .failed(error, retryAfterNanoseconds: nil)
             }
@@ -275,9 +310,17 @@ final class Assembly {
             kind: kind,
             generation: current?.generation ?? 0,
             revision: revision(of: source),
+            running: running(source),
+            offered: offered,
             trace: trace,
             released: released
         )
+    }
+
+    /// What is in use of a source: with something pinned, not what came last.
+    func running(_ source: SourceName) -> SourceRevision? {
+        guard let hold, isLayer(source) else { return revision(of: source) }
+        return hold.layers.first { $0.revision.source == source }?.revision
     }
 
     /// A result under an earlier plan: nobody knows whether it would still be right.
@@ -293,7 +336,11 @@ final class Assembly {
                     hint: "ask again"
                 )
             }
-        return FlightOutcome(
+        return ignored(source, failure)
+    }
+
+    private func ignored(_ source: SourceName, _ failure: StageFailure) -> FlightOutcome {
+        FlightOutcome(
             kind: .failed(failure, retryAfterNanoseconds: nil),
             generation: current?.generation ?? 0,
             revision: revision(of: source),
@@ -320,14 +367,20 @@ final class Assembly {
         let decoded = try decode(verified, stage)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         note(verdict, stage)
-        inUse[name] = InUse(table: decoded.table, revision: revision, location: stage.location)
+        inUse[name] = InUse(
+            table: decoded.table,
+            revision: revision,
+            location: stage.location,
+            id: DocumentID(digest: decoded.digest, signature: decoded.signature)
+        )
         missing.remove(name)
-        let isNew = publishIfComplete(cause: revision, trace: decoded.trace)
+        let isNew = publishIfComplete(.source(name), by: revision, trace: decoded.trace)
         keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
-            // Other required sources are still missing, or the same content came in other bytes.
-            if current == nil { held.insert(name) }
-            return (current == nil ? .held : .unchanged, decoded.trace)
+            // Other required sources are still missing, something else is pinned, or the same content came in other bytes.
+            let isHeld = current == nil || hold != nil
+            if isHeld { held.insert(name) }
+            return (isHeld ? .held : .unchanged, decoded.trace)
         }
         held.remove(name)
         var trace = decoded.trace
@@ -355,7 +408,7 @@ final class Assembly {
         _ stage: Stage,
         _ moment: SignaturePolicy.Moment
     ) throws(StageFailure) -> Verifier.Verdict {
-        try stage.verifier.verify(document, moment, now: { self.now })
+        try stage.verifier.verify(document, moment, now: { Stage.now })
     }
 
     /// A document is in use: from now on none of its source that is older.
@@ -366,37 +419,22 @@ final class Assembly {
     private func decode(
         _ document: VerifiedDocument,
         _ stage: Stage
-    ) throws(StageFailure) -> DecodedDocument {
-        let bytes = document.body.count
-        guard MemoryRoom.has(MemoryRoom.forDecoding(bytes)) else { throw .noMemory(.decode, bytes: bytes) }
-        do throws(DecodeError) {
-            return try stage.decoder.decode(document, now: { self.now })
-        } catch {
-            throw StageFailure(
-                .decode,
-                error.code.rawValue,
-                error.description,
-                hint: error.code == .noMemory
-                    ? StageFailure.noMemoryHint
-                    : "mend the document at its source; what was in use before stays in use"
-            )
-        }
-    }
+    ) throws(StageFailure) -> DecodedDocument { try stage.decode(document) }
 
     // MARK: Publishing
 
     /// Merges the layers and publishes the result, unless a required source is missing or nothing has changed.
-    private func publishIfComplete(cause: SourceRevision?, trace: Trace?) -> Bool {
-        let isComplete = missing.isEmpty
-        if isComplete, layersInForce != nil {
-            layersInForce = nil
-            inUse = inUse.filter { isLayer($0.key) }
-        }
-        guard isComplete || layersInForce != nil else { return false }
-        let names = layersInForce ?? layers
-        let layers = names.compactMap { inUse[$0] }
-        // Where every source is loaded on demand, the configuration is empty, and complete.
-        guard !layers.isEmpty || (names.isEmpty && !plan.sources.isEmpty) else { return false }
+    ///
+    /// - Parameters:
+    ///   - revision: of the document that has caused it.
+    ///   - command: what somebody has commanded that has caused it.
+    private func publishIfComplete(
+        _ cause: GenerationRecord.Cause,
+        by revision: SourceRevision? = nil,
+        trace: Trace? = nil,
+        command: Command? = nil
+    ) -> Bool {
+        guard let layers = layersToPublish() else { return false }
         currentLayers = layers.map(\.revision.source)
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
@@ -410,11 +448,118 @@ final class Assembly {
             sources: layers.map(\.revision)
         )
         current = snapshot
+        record = GenerationRecord(
+            generation: generation,
+            publishedAt: snapshot.publishedAt,
+            digest: digest,
+            keys: snapshot.count,
+            cause: cause,
+            command: command,
+            layers: layers.map(\.layer)
+        )
         // Told first, so that whatever the publication sets off is told after it.
-        events(.published(snapshot, source: cause, trace: trace))
+        events(.published(snapshot, source: revision, trace: trace))
         publisher.publish(snapshot)
         return true
     }
+
+    /// What makes up the configuration now, first layer first; `nil` while something that has to be there is not.
+    private func layersToPublish() -> [InUse]? {
+        if let hold { return hold.layers }
+        let isComplete = missing.isEmpty
+        if isComplete, layersInForce != nil {
+            layersInForce = nil
+            inUse = inUse.filter { isLayer($0.key) }
+        }
+        guard isComplete || layersInForce != nil else { return nil }
+        let names = layersInForce ?? layers
+        let found = names.compactMap { inUse[$0] }
+        // Where every source is loaded on demand, the configuration is empty, and complete.
+        return found.isEmpty && (!names.isEmpty || plan.sources.isEmpty) ? nil : found
+    }
+
+    private func takeRecord() -> GenerationRecord? {
+        defer { record = nil }
+        return record
+    }
+
+    // MARK: What the operator commands
+
+    var newestGeneration: UInt64 { current?.generation ?? 0 }
+
+    /// What is in use of each layer.
+    var runningRevisions: [SourceName: SourceRevision] {
+        let inUse = layersToPublish() ?? []
+        return Dictionary(inUse.map { ($0.revision.source, $0.revision) }) { first, _ in first }
+    }
+
+    var operatorState: OperatorState { OperatorState(pin: hold?.pin, freeze: freeze) }
+
+    /// The tables in use, first layer first, for whoever wants to know what would be without one of them.
+    var tablesInUse: [(revision: SourceRevision, table: LeafTable)] {
+        (layersToPublish() ?? []).map { ($0.revision, $0.table) }
+    }
+
+    /// Keeps what is in use, whatever the sources say.
+    ///
+    /// - Returns: `false` while nothing is in use.
+    func pin(_ command: Command) -> Bool {
+        guard current != nil else { return false }
+        if hold == nil {
+            holdCurrent(OperatorState.Pin(generation: generation, command: command))
+        } else {
+            hold?.pin.command = command
+        }
+        return true
+    }
+
+    /// Goes back to what was in use as `record` says, and keeps that.
+    func rollBack(
+        to record: GenerationRecord,
+        _ documents: [StoredDocument],
+        _ command: Command
+    ) throws(StageFailure) {
+        var layers: [InUse] = []
+        for stored in documents {
+            let (decoded, revision) = try reexamine(stored)
+            layers.append(InUse(table: decoded.table, revision: revision, location: stored.location, id: stored.id))
+        }
+        hold = Hold(pin: OperatorState.Pin(generation: record.generation, command: command), layers: layers)
+        if publishIfComplete(.rollback(record.generation), command: command) {
+            store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
+        }
+    }
+
+    private func reexamine(_ stored: StoredDocument) throws(StageFailure) -> (DecodedDocument, SourceRevision) {
+        let stage = stages[stored.source] ?? Stage(ofRemoved: stored)
+        let trace = Trace()
+        let document = Stage.fetched(stored, validators: stored.validators, trace)
+        let decoded = try decode(try verify(document, stage, .goingBack).document, stage)
+        let revision = SourceRevision(
+            source: stored.source,
+            digest: decoded.digest,
+            signed: decoded.signed,
+            validators: stored.validators,
+            fetchedAt: stored.fetchedAt,
+            traceID: trace.text
+        )
+        return (decoded, revision)
+    }
+
+    /// Lets the sources say again what is in use.
+    ///
+    /// - Returns: the sources whose documents come into use with it.
+    func unpin(_ command: Command) -> [SourceName] {
+        guard hold != nil else { return [] }
+        hold = nil
+        guard publishIfComplete(.unpinned, command: command) else { return [] }
+        store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
+        defer { held = [] }
+        return held.sorted()
+    }
+
+    /// From now on nothing that comes from a source changes anything; with `nil` it does again.
+    func setFreeze(_ command: Command?) { freeze = command }
 
     private func keep(_ document: DecodedDocument, _ stage: Stage, fetchedAt: Int64) {
         let stored = StoredDocument(
@@ -428,7 +573,13 @@ final class Assembly {
             fetchedAt: fetchedAt,
             generation: generation
         )
-        store.keep([stored], layers: currentLayers, versions: versions, generation: current?.generation ?? 0)
+        store.keep(
+            [stored],
+            layers: currentLayers,
+            versions: versions,
+            record: takeRecord(),
+            generation: current?.generation ?? 0
+        )
     }
 
     // MARK: Documents on demand
@@ -506,6 +657,18 @@ extension SourceRevision {
             signed: document.signed,
             validators: document.validators,
             fetchedAt: fetchedAt,
+            traceID: document.trace.text
+        )
+    }
+
+    /// What a source has offered, before anything about it is known for sure.
+    fileprivate init?(offered document: FetchedDocument) {
+        guard let digest = ContentDigest(of: document.body) else { return nil }
+        self.init(
+            source: document.source,
+            digest: digest,
+            validators: document.validators,
+            fetchedAt: WallClock.nowNanoseconds,
             traceID: document.trace.text
         )
     }

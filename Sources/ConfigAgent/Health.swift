@@ -12,7 +12,7 @@ public struct Health: Sendable, Equatable {
 
     public struct Reason: Sendable, Equatable {
         /// Stable: `no_snapshot`, `source_awaited`, `source_failing`, `source_stale`, `source_last_good`, `source_expired`,
-        /// `source_distrusted`, `not_durable`, `worker_behind`.
+        /// `source_distrusted`, `pinned`, `frozen`, `not_durable`, `worker_behind`.
         public var code: String
         public var source: SourceName?
         public var message: String
@@ -58,6 +58,8 @@ public struct Health: Sendable, Equatable {
         /// When that was, nanoseconds since 1970.
         public var awaitedSince: Int64
         public var store: Store.State
+        /// What is in force of what an operator has commanded.
+        public var operatorState: OperatorState
         public var workers: [Worker]
 
         public init(
@@ -68,8 +70,10 @@ public struct Health: Sendable, Equatable {
             awaited: [SourceName] = [],
             awaitedSince: Int64 = 0,
             store: Store.State,
+            operatorState: OperatorState = OperatorState(),
             workers: [Worker]
         ) {
+            self.operatorState = operatorState
             self.sourcesRecoveredAt = sourcesRecoveredAt
             self.awaited = awaited
             self.awaitedSince = awaitedSince
@@ -94,7 +98,10 @@ public struct Health: Sendable, Equatable {
             let message = "not received yet; until it is there, the layers of before stay in force"
             reasons.append((.degraded, Reason("source_awaited", source: name, message, since: facts.awaitedSince)))
         }
+        reasons += commanded(facts.operatorState).map { (.degraded, $0) }
         for source in facts.sources {
+            // What nobody asks for grows old: that is told above.
+            if facts.operatorState.freeze != nil, source.consecutiveFailures == 0, source.revision != nil { continue }
             if let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
             if let reason = signatureReason(of: source, now: now) { reasons.append((.degraded, reason)) }
         }
@@ -121,6 +128,22 @@ public struct Health: Sendable, Equatable {
             return Health(level: .healthy, reasons: [], since: healthySince(facts))
         }
         return Health(level: worst.level, reasons: reasons.map(\.reason), since: worst.reason.since)
+    }
+
+    /// What somebody has commanded is no illness, and still the configuration does not follow its sources.
+    private static func commanded(_ state: OperatorState) -> [Reason] {
+        func why(_ command: Command) -> String {
+            "by \(command.by.name)" + (command.reason.map { ": \($0)" } ?? "")
+        }
+        var reasons: [Reason] = []
+        if let pin = state.pin {
+            let message = "generation \(pin.generation) is pinned \(why(pin.command))"
+            reasons.append(Reason("pinned", message, since: pin.command.at))
+        }
+        if let freeze = state.freeze {
+            reasons.append(Reason("frozen", "the sources are frozen \(why(freeze))", since: freeze.at))
+        }
+        return reasons
     }
 
     private static func noSnapshot(_ facts: Facts) -> Reason {

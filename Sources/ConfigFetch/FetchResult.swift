@@ -25,8 +25,12 @@ public struct FlightOutcome: Sendable {
     public var kind: Kind
     /// The newest generation when the flight ended.
     public var generation: UInt64
-    /// The revision of the source that is in use, whatever this flight came to.
+    /// The newest revision of the source that was accepted, whatever this flight came to.
     public var revision: SourceRevision?
+    /// The one that is in use: another one while something is pinned.
+    public var running: SourceRevision?
+    /// What the source has offered with this flight, accepted or not; `nil` where no document came.
+    public var offered: SourceRevision?
     /// The way of the document; `nil` where none came.
     public var trace: Trace?
     /// Sources whose documents were held until now and became visible with this one.
@@ -36,9 +40,13 @@ public struct FlightOutcome: Sendable {
         kind: Kind,
         generation: UInt64,
         revision: SourceRevision?,
+        running: SourceRevision? = nil,
+        offered: SourceRevision? = nil,
         trace: Trace?,
         released: [SourceName] = []
     ) {
+        self.running = running ?? revision
+        self.offered = offered
         self.released = released
         self.kind = kind
         self.generation = generation
@@ -46,8 +54,9 @@ public struct FlightOutcome: Sendable {
         self.trace = trace
     }
 
-    /// Whether it belongs to a plan that has been replaced meanwhile.
-    public var isSuperseded: Bool { failure?.code == Self.supersededCode }
+    /// Whether it says nothing of the source as it is now: it belongs to a plan that has been replaced, or the sources have
+    /// been frozen meanwhile.
+    public var isSuperseded: Bool { failure?.code == Self.supersededCode || failure?.code == StageFailure.frozenCode }
 
     public static let supersededCode = "superseded"
 
@@ -55,4 +64,16 @@ public struct FlightOutcome: Sendable {
         guard case .failed(let failure, _) = kind else { return nil }
         return failure
     }
+}
+
+extension StageFailure {
+    public static let frozenCode = "frozen"
+
+    /// Somebody has commanded that no source is asked.
+    public static let frozen = StageFailure(
+        .fetch,
+        frozenCode,
+        "the sources are frozen",
+        hint: "see who has frozen them and why: agentctl status; to go on: agentctl thaw"
+    )
 }

@@ -127,6 +127,26 @@ public final class Fetcher: Sendable {
         inbox.post(.wake(source, version: version, stored, use))
     }
 
+    /// Asks no source any more and listens to none, or begins to again. What is on its way comes to its end.
+    public func freeze(_ isFrozen: Bool) { inbox.post(.freeze(isFrozen)) }
+
+    /// Documents of these sources, which were held back, have become visible in `generation`.
+    public func noteRelease(of sources: [SourceName], in generation: UInt64, running: [SourceName: SourceRevision]) {
+        let now = WallClock.nowNanoseconds
+        for source in sources {
+            board.update(source) { facts in
+                facts.noteRelease(in: generation, at: now)
+                facts.noteRunning(running[source], at: now)
+            }
+        }
+    }
+
+    /// What is in use of each source has changed by somebody's command.
+    public func noteRunning(_ running: [SourceName: SourceRevision]) {
+        let now = WallClock.nowNanoseconds
+        for (source, revision) in running { board.update(source) { $0.noteRunning(revision, at: now) } }
+    }
+
     /// Has `answer` run on the fetch thread when it gets round to it.
     public func ask(_ answer: @escaping @Sendable () -> Void) { inbox.post(.answer(answer)) }
 

@@ -13,7 +13,12 @@ public struct SourceFacts: Sendable {
     public var failingSince: Int64?
     public var nextPollAt: Int64?
     public var consecutiveFailures = 0
+    /// What is in use.
     public var revision: SourceRevision?
+    /// What the source wants to be in use: what it has offered last, whether it was accepted or not.
+    public var desired: SourceRevision?
+    /// What was last tried to bring into use, and what came of it.
+    public var attempt: (revision: SourceRevision, failure: StageFailure?, at: Int64)?
     public var trace: Trace?
     /// The generation in which the document of that way became visible.
     public var traceGeneration: UInt64?
@@ -112,8 +117,19 @@ public struct SourceFacts: Sendable {
         traceGeneration = generation
     }
 
+    mutating func noteRunning(_ running: SourceRevision?, at now: Int64) {
+        guard let running, running != revision else { return }
+        revision = running
+        attempt = (running, nil, now)
+    }
+
     mutating func note(_ outcome: FlightOutcome, at now: Int64) {
-        if let revision = outcome.revision { self.revision = revision }
+        if let revision = outcome.running { self.revision = revision }
+        if let offered = outcome.offered {
+            desired = offered
+            // What is held back has not been tried yet.
+            if case .held = outcome.kind {} else { attempt = (offered, outcome.failure, now) }
+        }
         switch outcome.kind {
         case .failed(let failure, _):
             lastFailure = (failure, now)

@@ -15,7 +15,15 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
 enum FileIO {
     /// Replaces the file at `directory/name` by way of a temporary file beside it. When this returns, the new content
     /// would survive a power cut; when it throws, the old content is untouched.
-    static func replace(_ name: String, in directory: String, with parts: [[UInt8]]) throws(FileError) {
+    ///
+    /// - Parameter syncsDirectory: `false` for whoever syncs the directory afterwards: until then a power cut may bring the
+    ///   old content back.
+    static func replace(
+        _ name: String,
+        in directory: String,
+        with parts: [[UInt8]],
+        syncsDirectory: Bool = true
+    ) throws(FileError) {
         let path = directory + "/" + name
         // One fixed name: whatever a crash leaves behind is overwritten by the next try, and nothing piles up.
         let temporary = directory + "/." + name + ".tmp"
@@ -40,7 +48,7 @@ enum FileIO {
             unlink(temporary)
             throw FileError(operation: "rename", path: temporary, code: code)
         }
-        try syncDirectory(directory)
+        if syncsDirectory { try syncDirectory(directory) }
     }
 
     private static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileError) {
@@ -57,7 +65,7 @@ enum FileIO {
         }
     }
 
-    private static func syncDirectory(_ directory: String) throws(FileError) {
+    static func syncDirectory(_ directory: String) throws(FileError) {
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(operation: "open", path: directory, code: errno) }
         defer { close(descriptor) }
@@ -98,6 +106,21 @@ enum FileIO {
     static func makeDirectory(_ path: String) throws(FileError) {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         throw FileError(operation: "make directory", path: path, code: errno)
+    }
+
+    /// The names of what is in a directory, in no order; none where it cannot be read.
+    static func names(in directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        // SAFETY: an entry is valid until the next call; its name ends with a zero byte.
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 
     /// Moves a file out of the way, keeping it for whoever wants to look.

@@ -41,14 +41,15 @@ public final class Publisher: Sendable {
         observers.withLock { $0.append(observer) }
     }
 
-    private func newest() -> Snapshot {
+    /// The newest snapshot. Makes a reader of its own, and keeps the snapshot alive: for whoever looks at all of it.
+    public var snapshot: Snapshot {
         var reader = cell.makeReader()
         return reader.strongCopy()
     }
 
     /// Swaps `snapshot` in: every read that begins from now on sees it whole.
     public func publish(_ snapshot: Snapshot) {
-        let previous = newest()
+        let previous = self.snapshot
         cell.publish(snapshot)
         // After the swap: readers need not wait for what only watchers want to know.
         history.note(

@@ -26,9 +26,28 @@ public final class Store: Sendable {
         var layers: [SourceName]?
         var versions: VersionMarks?
         var generation: UInt64?
+        /// Of the newest generation that is not recorded yet.
+        var record: GenerationRecord?
+        /// Documents of that generation that have been replaced since.
+        var replaced: [StoredDocument] = []
+        var operatorState: OperatorState?
+        /// Told once that is on disk.
+        var waiting: [WakeSignal] = []
         /// One for each source: whoever asked before has gone.
         var loads: [SourceName: Delivery] = [:]
         var isStopping = false
+
+        /// Of what was replaced only that is needed which the record names, and which is not there otherwise.
+        mutating func forgetUnneeded() {
+            guard let record else {
+                replaced = []
+                return
+            }
+            replaced = replaced.filter { old in
+                documents[old.source]?.id != old.id
+                    && record.layers.contains { $0.source == old.source && $0.id == old.id }
+            }
+        }
     }
 
     /// Told once what is stored of a source, on the store's thread. Must not wait.
@@ -37,8 +56,6 @@ public final class Store: Sendable {
     /// Generations are reserved this many at a time: a crash skips at most that many, and none is used twice.
     private static let reservation: UInt64 = 1_024
     private static let longestRetry: UInt64 = 60_000_000_000
-    /// A stored copy is a document of at most 1 GiB and a header.
-    private static let largestFile = (1 << 30) + (64 << 10)
 
     private let directory: String
     private let onChange: @Sendable (FileError?) -> Void
@@ -47,14 +64,26 @@ public final class Store: Sendable {
     private let reservedThrough = Mutex("store.reservation", UInt64(0))
     private let writtenLayers = Mutex<[SourceName]?>("store.layers", nil)
     private let writtenVersions = Mutex("store.versions", VersionMarks())
+    private let generations: GenerationStore
+    private let retention: Mutex<Retention>
+    private let pinned = Mutex<UInt64?>("store.pinned", nil)
+    /// The ids of the documents that lie on disk as the newest of their sources.
+    private let newest = Mutex("store.newest", [SourceName: DocumentID]())
     private let signal = WakeSignal()
     private let thread = Mutex<NamedThread?>("store.thread", nil)
 
     /// - Parameters:
     ///   - directory: the agent's state directory; made if it is missing.
+    ///   - retention: how far back generations are kept.
     ///   - onChange: told when writing begins to fail (with the reason) and when it works again (`nil`).
-    public init(directory: String, onChange: @escaping @Sendable (FileError?) -> Void) {
+    public init(
+        directory: String,
+        retention: Retention = Retention(),
+        onChange: @escaping @Sendable (FileError?) -> Void
+    ) {
         self.directory = directory
+        self.retention = Mutex("store.retention", retention)
+        generations = GenerationStore(directory: directory)
         self.onChange = onChange
     }
 
@@ -71,6 +100,7 @@ public final class Store: Sendable {
         let used: UInt64
         do throws(FileError) {
             try makeDirectories()
+            generations.open()
             used = try readReservation()
         } catch {
             // Not even looking works, so nothing is known of earlier runs.
@@ -107,6 +137,7 @@ public final class Store: Sendable {
     private func makeDirectories() throws(FileError) {
         try FileIO.makeDirectory(directory)
         try FileIO.makeDirectory(documentDirectory)
+        try generations.makeDirectories()
     }
 
     private func readReservation() throws(FileError) -> UInt64 {
@@ -141,17 +172,92 @@ public final class Store: Sendable {
         let path = documentDirectory + "/" + source.text
         let bytes: [UInt8]
         do throws(FileError) {
-            bytes = try FileIO.read(path, limit: Self.largestFile)
+            bytes = try FileIO.read(path, limit: StoredForm.largestFile)
         } catch {
             if error.isMissing { return nil }
             throw .file(error)
         }
         do throws(StoredDocumentFault) {
-            return try StoredForm.decode(bytes, of: source)
+            let document = try StoredForm.decode(bytes, of: source)
+            newest.withLock { $0[source] = document.id }
+            return document
         } catch {
             FileIO.setAside(path)
             throw error
         }
+    }
+
+    /// The newest stored copy of `source` that can be used, and why it is not the newest of all, if it is not.
+    public func loadGood(_ source: SourceName) -> (document: StoredDocument?, fault: StoredDocumentFault?) {
+        do throws(StoredDocumentFault) { return (try load(source), nil) } catch {
+            var tried: Set<DocumentID> = []
+            for layer in generations.records.reversed().flatMap(\.layers) where layer.source == source {
+                guard tried.insert(layer.id).inserted else { continue }
+                if let older = try? generations.document(source, layer.id) { return (older, error) }
+            }
+            return (nil, error)
+        }
+    }
+
+    // MARK: Generations
+
+    /// The generations that can be gone back to, oldest first.
+    public var records: [GenerationRecord] { generations.records }
+
+    /// What there is to say of the content that `generation` had; `nil` where it is not kept.
+    public func record(of generation: UInt64) -> GenerationRecord? { generations.record(of: generation) }
+
+    /// Reads the documents of a generation, in the order of its layers. Waits for the disk.
+    public func documents(
+        of generation: UInt64
+    ) throws(GenerationFault) -> (record: GenerationRecord, documents: [StoredDocument]) {
+        guard let record = record(of: generation) else { throw .notKept(generation) }
+        var documents: [StoredDocument] = []
+        for layer in record.layers {
+            do throws(StoredDocumentFault) {
+                documents.append(try generations.document(layer.source, layer.id))
+            } catch {
+                // It may have been forgotten meanwhile.
+                throw self.record(of: generation) == nil ? .notKept(generation) : .document(layer.source, error)
+            }
+        }
+        return (record, documents)
+    }
+
+    /// Keeps generations as far back as this from now on.
+    public func keep(_ retention: Retention) { self.retention.withLock { $0 = retention } }
+
+    private static let operatorFile = "operator"
+
+    /// What the operator has commanded for good.
+    public func loadOperatorState() throws(StoredDocumentFault) -> OperatorState {
+        let path = directory + "/" + Self.operatorFile
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try FileIO.read(path, limit: 1 << 20) } catch {
+            if error.isMissing { return OperatorState() }
+            throw .file(error)
+        }
+        guard let state = OperatorState(parsing: bytes) else {
+            FileIO.setAside(path)
+            throw .damaged
+        }
+        pinned.withLock { $0 = state.pin?.generation }
+        return state
+    }
+
+    /// Has `state` written. Never waits.
+    ///
+    /// - Returns: what is raised once it is on disk.
+    public func keep(_ state: OperatorState) -> WakeSignal {
+        let done = WakeSignal()
+        pinned.withLock { $0 = state.pin?.generation }
+        pending.withLock { pending in
+            pending.operatorState = state
+            pending.waiting.append(done)
+            pending.generation = pending.generation ?? 0
+        }
+        signal.raise()
+        return done
     }
 
     private static let layersSignature = "config-agent layers 1\n"
@@ -205,17 +311,24 @@ public final class Store: Sendable {
     }
 
     /// Hands over the documents that became part of `generation`, the names of its layers (`nil` while there is no
-    /// generation), and the highest versions accepted. Never waits.
+    /// generation), the highest versions accepted, and what there is to say of `generation` where it is new. Never waits.
     public func keep(
         _ documents: [StoredDocument],
         layers: [SourceName]?,
         versions: VersionMarks? = nil,
+        record: GenerationRecord? = nil,
         generation: UInt64
     ) {
         pending.withLock { pending in
             pending.versions = versions ?? pending.versions
             pending.layers = layers ?? pending.layers
-            for document in documents { pending.documents[document.source] = document }
+            for document in documents {
+                if let old = pending.documents.updateValue(document, forKey: document.source) {
+                    pending.replaced.append(old)
+                }
+            }
+            pending.record = record ?? pending.record
+            pending.forgetUnneeded()
             pending.generation = generation
         }
         signal.raise()
@@ -284,6 +397,10 @@ public final class Store: Sendable {
             pending.layers = nil
             pending.versions = nil
             pending.generation = nil
+            pending.record = nil
+            pending.replaced = []
+            pending.operatorState = nil
+            pending.waiting = []
             return taken
         }
     }
@@ -291,7 +408,15 @@ public final class Store: Sendable {
     private func putBack(_ batch: Pending) {
         pending.withLock { pending in
             // What was handed over meanwhile is newer.
+            if pending.record == nil {
+                pending.record = batch.record
+                pending.replaced +=
+                    batch.replaced + batch.documents.values.filter { pending.documents[$0.source] != nil }
+            }
             pending.documents.merge(batch.documents) { newer, _ in newer }
+            pending.forgetUnneeded()
+            pending.operatorState = pending.operatorState ?? batch.operatorState
+            pending.waiting += batch.waiting
             pending.inHand = [:]
             pending.layers = pending.layers ?? batch.layers
             pending.versions = pending.versions ?? batch.versions
@@ -314,7 +439,14 @@ public final class Store: Sendable {
         for document in batch.documents.values {
             // Readers wait for them.
             answerLoads()
-            try FileIO.replace(document.source.text, in: documentDirectory, with: StoredForm.encode(document))
+            let parts = StoredForm.encode(document)
+            try FileIO.replace(document.source.text, in: documentDirectory, with: parts, syncsDirectory: false)
+            newest.withLock { $0[document.source] = document.id }
+        }
+        if !batch.documents.isEmpty { try FileIO.syncDirectory(documentDirectory) }
+        if let record = batch.record { try write(record, replaced: batch.replaced) }
+        if let state = batch.operatorState {
+            try FileIO.replace(Self.operatorFile, in: directory, with: [state.bytes])
         }
         // After the documents: the names of layers never promise what is not there.
         if let layers = batch.layers, layers != writtenLayers.withLock({ $0 }) {
@@ -324,6 +456,21 @@ public final class Store: Sendable {
         }
         pending.withLock { $0.inHand = [:] }
         noteDurable(generation)
+        for signal in batch.waiting { signal.raise() }
+        let retention = retention.withLock { $0 }
+        generations.prune(retention, pinned: pinned.withLock { $0 }, now: WallClock.nowNanoseconds)
+    }
+
+    /// Records a generation, with the documents that it was made of.
+    private func write(_ record: GenerationRecord, replaced: [StoredDocument]) throws(FileError) {
+        for layer in record.layers where !generations.has(layer.source, layer.id) {
+            if newest.withLock({ $0[layer.source] }) == layer.id {
+                try generations.add(layer.source, layer.id, fileAt: documentDirectory + "/" + layer.source.text)
+            } else if let document = replaced.first(where: { $0.source == layer.source && $0.id == layer.id }) {
+                try generations.add(document)
+            }
+        }
+        try generations.add(record)
     }
 
     private func noteSuccess() {

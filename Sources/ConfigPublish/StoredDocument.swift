@@ -39,6 +39,8 @@ public struct StoredDocument: Sendable {
         self.generation = generation
     }
 
+    public var id: DocumentID { DocumentID(digest: digest, signature: signature) }
+
     /// A digest of where a source is: URLs may hold secrets, so the URL itself is not kept.
     public static func location(url: String, unixSocket: String?) -> String {
         let digest = SHA256.hash(data: Array("\(url)\n\(unixSocket ?? "")".utf8))
@@ -80,6 +82,8 @@ enum StoredForm {
     /// With a signature: whoever knows only the first form says so, and not that the file is damaged.
     static let signedTitle = "config-agent document 2"
     private static let titlePrefix = "config-agent document "
+    /// Bytes: a document of at most 1 GiB, its signature, and a header.
+    static let largestFile = (1 << 30) + (256 << 10)
 
     static func encode(_ document: StoredDocument) -> [[UInt8]] {
         var header = "source: \(document.source)\nlocation: \(document.location)\nformat: \(document.format.rawValue)\n"

@@ -10,9 +10,17 @@ public struct ChangedKeys: Sendable {
     private var bytes: [UInt8] = []
     /// Where each key ends in `bytes`.
     private var ends: [Int] = []
+    /// Whether these are all.
+    public private(set) var isWhole = true
 
     /// - Returns: `nil` when there are more than ``most``.
     public init?(from old: LeafTable, to new: LeafTable) {
+        self.init(from: old, to: new, most: Self.most)
+        guard isWhole else { return nil }
+    }
+
+    /// The first `most` of them.
+    public init(from old: LeafTable, to new: LeafTable, most: Int) {
         var left = 0
         var right = 0
         while left < old.count || right < new.count {
@@ -26,7 +34,10 @@ public struct ChangedKeys: Sendable {
             }
             if order <= 0 { left += 1 }
             if order >= 0 { right += 1 }
-            guard ends.count <= Self.most else { return nil }
+            guard ends.count <= most else {
+                isWhole = false
+                return
+            }
         }
     }
 

@@ -157,6 +157,12 @@ public final class Snapshot: Sendable {
     /// The same by the key's bytes in UTF-8.
     public func leafIndex(of key: UnsafeRawBufferPointer) -> Int? { index.find(key, in: table) }
 
+    /// The layers, by their places in ``sources``, that gave the leaf at `key` or the leaves below it; in order.
+    public func owners(of key: String) -> [Int] {
+        if let position = leafIndex(of: key) { return [Int(owners[position])] }
+        return Set(subtree(of: key).map { Int(owners[$0]) }).sorted()
+    }
+
     /// The layer that gave the leaf at `position`.
     public func owner(ofLeaf position: Int) -> SourceRevision { sources[Int(owners[position])] }
 

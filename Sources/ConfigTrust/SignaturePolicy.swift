@@ -9,6 +9,8 @@ public struct SignaturePolicy: Hashable, Sendable {
         /// The document was taken once, and its copy is to be used again: whatever has become of its keys and its time
         /// since, it has to be the same.
         case keeping
+        /// Somebody goes back to it knowingly: its time may be over, but its keys have to be believed still.
+        case goingBack
     }
 
     public var ring: KeyRing

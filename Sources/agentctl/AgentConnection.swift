@@ -123,8 +123,9 @@ struct AgentConnection {
     }
 
     private func refusal(_ response: LocalClient.Response, _ socket: Socket, _ path: String) -> Problem {
-        // There is nothing wrong to ask of the status socket: who is refused there knows nothing of the agent.
-        let exit: ExitStatus = socket == .status ? .unknown : .failure
+        // There is nothing wrong to ask of the status socket: who is refused there knows nothing of the agent. But that
+        // what was waited for has not come is an answer.
+        let exit: ExitStatus = socket == .status && !path.hasPrefix(Routes.wait) ? .unknown : .failure
         if let report = try? WireJSON.decode(ErrorReport.self, from: response.body) {
             return Problem(report, exit: exit)
         }

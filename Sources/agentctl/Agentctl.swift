@@ -15,6 +15,8 @@ struct Agentctl: ParsableCommand {
         subcommands: [
             StatusCommand.self, GetCommand.self, WatchCommand.self, RefreshCommand.self, ReloadCommand.self,
             LocksCommand.self, SourcesCommand.self, DoctorCommand.self, SupportBundleCommand.self,
+            HistoryCommand.self, ShowCommand.self, DiffCommand.self, ExplainCommand.self, WaitCommand.self,
+            RollbackCommand.self, PinCommand.self, UnpinCommand.self, FreezeCommand.self, ThawCommand.self,
             KeygenCommand.self, SignCommand.self, VerifyCommand.self, TrustCommand.self,
         ]
     )

@@ -42,6 +42,22 @@ enum EventRecords {
                     + "\(fault)",
                 [("AGENT_EVENT", "stored_copy_unusable"), ("AGENT_SOURCE", source.text), ("AGENT_ERROR", "\(fault)")]
             )
+        case .commanded(let action, let command, let refusal): commanded(action, command, refusal)
+        case .operatorStateUnusable(let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "what was commanded for good cannot be read\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
+                    + "nothing is pinned or frozen",
+                [("AGENT_EVENT", "operator_state_unusable"), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .pinLost(let pin, let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "pinned generation \(pin.generation) cannot be used: \(fault); the newest stored copies are pinned instead",
+                [("AGENT_EVENT", "pin_lost"), ("AGENT_PINNED", String(pin.generation)), ("AGENT_ERROR", "\(fault)")]
+            )
         case .versionsUnusable(let fault):
             JournalRecord(
                 .error,
@@ -212,6 +228,27 @@ enum EventRecords {
             words = ", \(whole / 1_000).\(whole % 1_000 / 100) ms after source \(journey.source) was asked"
         }
         return JournalRecord(.info, nil, "generation \(generation) is in use by all workers\(words)", fields)
+    }
+
+    /// The record of who has commanded what, and of what became of it.
+    private static func commanded(_ action: OperatorAction, _ command: Command, _ refusal: String?) -> JournalRecord {
+        let object = action.object.map { " \($0)" } ?? ""
+        let reason = command.reason.map { ": \($0)" } ?? ""
+        var fields: [(name: String, value: String)] = [
+            ("AGENT_EVENT", "commanded"), ("AGENT_ACTION", action.name), ("AGENT_BY_UID", String(command.by.uid)),
+            ("AGENT_BY_PID", String(command.by.pid)), ("AGENT_OUTCOME", refusal == nil ? "done" : "refused"),
+        ]
+        if let object = action.object { fields.append(("AGENT_OBJECT", object)) }
+        if let user = command.by.user { fields.append(("AGENT_BY_USER", user)) }
+        if let reason = command.reason { fields.append(("AGENT_REASON", reason)) }
+        if let refusal { fields.append(("AGENT_ERROR", refusal)) }
+        let outcome = refusal.map { "; refused: \($0)" } ?? ""
+        return JournalRecord(
+            .notice,
+            .commanded,
+            "\(command.by.name) commands \(action.name)\(object)\(reason)\(outcome)",
+            fields
+        )
     }
 
     private static func loaded(_ revision: SourceRevision, _ keys: Int, _ trace: Trace) -> JournalRecord {

@@ -92,6 +92,10 @@ public final class RunningAgent: Sendable {
         case .sourceRecovered(let source, let count): "\(source) recovered after \(count)"
         case .lastGoodUsed(let revision): "last good of \(revision.source)"
         case .versionsUnusable: "versions unusable"
+        case .operatorStateUnusable: "operator state unusable"
+        case .pinLost(let pin, _): "pin of \(pin.generation) lost"
+        case .commanded(let action, let command, let refusal):
+            "\(command.by.name) \(action.name)" + (refusal == nil ? "" : " refused")
         case .storedCopyUnusable(let source, _): "stored copy of \(source) unusable"
         case .documentLoaded(let revision, let keys, _): "loaded \(keys) keys from \(revision.source)"
         case .storeFailing: "store failing"

@@ -287,7 +287,15 @@ struct AgentTests {
         let copy = directory.path("state/documents/base")
         let text = readText(copy)
         try directory.write("state/documents/base", text + " ")
-        let second = try RunningAgent([file("base"), file("team")], in: directory)
+        // The generation that it was part of has it, too.
+        var second = try RunningAgent([file("base"), file("team")], in: directory)
+        #expect(try second.start() != nil)
+        #expect(second.story.prefix(2) == ["stored copy of base unusable", "last good of base"])
+        second.stop()
+        // Where that is damaged as well, there is none.
+        try FileManager.default.removeItem(atPath: directory.path("state/history"))
+        try directory.write("state/documents/base", text + " ")
+        second = try RunningAgent([file("base"), file("team")], in: directory)
         #expect(try second.start() == nil)
         #expect(second.generation == 0)
         #expect(second.story.prefix(2) == ["stored copy of base unusable", "last good of team"])

@@ -23,6 +23,8 @@ final class FetchInbox: Sendable {
         case adopt([SourceSpec], inUse: [SourceName: SourceRevision])
         /// Somebody wants the document of a source that may be asleep, and that its stored copy may be in use of.
         case wake(SourceName, version: UInt64, SourceRevision?, LastUse)
+        /// No source is to be asked; or they are again.
+        case freeze(Bool)
         /// Run this: a sign of life.
         case answer(@Sendable () -> Void)
         case stop

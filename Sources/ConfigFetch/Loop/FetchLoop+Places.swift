@@ -305,6 +305,7 @@ extension FetchLoop {
     func probe(_ name: SourceName, at time: UInt64) {
         let now = MonotonicTime.now.nanoseconds
         guard sources[name]?.probeAt == time else { return }
+        guard !isFrozen else { return scheduleProbe(name) }
         guard let place = sources[name]?.failover.nextProbe(at: now), let source = sources[name] else {
             return scheduleProbe(name)
         }

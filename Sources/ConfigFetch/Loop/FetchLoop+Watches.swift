@@ -58,7 +58,7 @@ extension FetchLoop {
     /// After each fetch: the watch begins, or goes on from what is known now.
     func watchOn(_ name: SourceName) {
         guard let source = sources[name], source.spec.isWatched, let client = source.client, source.underWay.isEmpty,
-            !source.sleep.isAsleep
+            !source.sleep.isAsleep, !isFrozen
         else {
             return
         }
@@ -74,7 +74,7 @@ extension FetchLoop {
     func beginWatch(_ name: SourceName) {
         sources[name]?.watch.beginsAt = 0
         sources[name]?.watch.hasToldOfChange = false
-        guard let source = sources[name], !source.watch.isOpen else { return }
+        guard let source = sources[name], !source.watch.isOpen, !isFrozen else { return }
         guard let request = source.client?.watch() else {
             if let failure = source.client?.unwatchable {
                 setWatchFacts(name) { $0.fail(failure) }

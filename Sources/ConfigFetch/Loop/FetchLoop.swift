@@ -109,6 +109,8 @@ final class FetchLoop {
     var sources: [SourceName: Source] = [:]
     var timers = TimerHeap<Event>()
     var admission = Waiting(FetchLoop.admitted)
+    /// Whether no source is to be asked.
+    private(set) var isFrozen = false
     /// When those who have been under way for long are next asked to make room; 0 while nobody waits for that.
     private var makesRoomAt: UInt64 = 0
     /// Hosts that have been asked, but for files.
@@ -163,6 +165,7 @@ final class FetchLoop {
             case .adopt(let specs, let inUse): adopt(specs, inUse)
             case .wake(let name, let version, let stored, let use):
                 wake(name, sources[name]?.spec.version == version ? stored : nil, use)
+            case .freeze(let isFrozen): setFrozen(isFrozen)
             case .answer(let answer): answer()
             case .stop: return false
             }
@@ -193,7 +196,9 @@ final class FetchLoop {
             case .watch(let name, let at):
                 if sources[name]?.watch.beginsAt == at { beginWatch(name) }
             case .poll(let name, let at):
-                guard let source = sources[name], source.pollAt == at, !waitsForRetry(source, now) else { continue }
+                guard let source = sources[name], source.pollAt == at, !isFrozen, !waitsForRetry(source, now) else {
+                    continue
+                }
                 if !fetcher.poll(name, dueAt: at) {
                     setPoll(name, at: now + PollSchedule.delay(poll: source.spec.poll, using: &random))
                 }
@@ -251,6 +256,24 @@ final class FetchLoop {
         timers.insert(event, due: due)
     }
 
+    // MARK: Freezing
+
+    /// Polls whose time comes meanwhile are lost: each source is asked once it is over, and they spread as they do at a start.
+    private func setFrozen(_ isFrozen: Bool) {
+        guard isFrozen != self.isFrozen else { return }
+        self.isFrozen = isFrozen
+        let now = MonotonicTime.now.nanoseconds
+        for (name, source) in sources where !source.sleep.isAsleep {
+            if isFrozen {
+                endWatch(name)
+                fetcher.board.update(name) { $0.nextPollAt = nil }
+            } else {
+                sources[name]?.isSpread = false
+                setPoll(name, at: max(now, source.notBefore))
+            }
+        }
+    }
+
     // MARK: Flights
 
     func wait(_ flight: Flight, isFull: Bool) {
@@ -303,6 +326,10 @@ final class FetchLoop {
         guard let source = sources[flight.key] else {
             let failure = StageFailure(.fetch, "removed", "source '\(flight.key)' is no longer configured")
             fetcher.deliver(flight, .failed(failure, retryAfterNanoseconds: nil), version: 0)
+            return false
+        }
+        if isFrozen {
+            fail(flight, source, .frozen)
             return false
         }
         var trace = Trace()

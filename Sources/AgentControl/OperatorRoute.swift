@@ -1,0 +1,114 @@
+internal import AgentAPI
+internal import ConfigAgent
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import Glibc
+internal import LockLadder
+internal import NIOCore
+internal import NIOHTTP1
+
+/// What is commanded on the control socket: by whom the kernel says, and with the reason that they give.
+struct OperatorRoute {
+    let agent: Agent
+    let loop: any EventLoop
+    let peer: PeerProcess
+
+    /// - Returns: `nil` for another path.
+    func answer(_ request: LocalRequest) -> LocalAnswer? {
+        let action: OperatorAction
+        switch request.path {
+        case Routes.rollback:
+            guard let generation = request.query["generation"].flatMap({ UInt64($0) }) else {
+                return .now(Self.noGeneration(request.query["generation"]))
+            }
+            action = .rollback(generation)
+        case Routes.pin: action = .pin
+        case Routes.unpin: action = .unpin
+        case Routes.freeze: action = .freeze
+        case Routes.thaw: action = .thaw
+        default: return nil
+        }
+        if let refusal = Self.badReason(request) { return .now(refusal) }
+        let (agent, peer, reason) = (agent, peer, request.query["reason"])
+        return SlowAnswer.make(loop) { deadline in
+            let command = Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason)
+            do throws(Agent.Refusal) {
+                return .json(ActionReport(action, try agent.perform(action, command, until: deadline)))
+            } catch {
+                return .refused(error)
+            }
+        }
+    }
+
+    /// Has it told who has commanded what is done elsewhere.
+    func note(_ action: OperatorAction, _ request: LocalRequest) {
+        let (agent, peer, reason) = (agent, peer, request.query["reason"])
+        // The user's name may be a server's business.
+        let thread = NamedThread("agent-command") {
+            agent.note(action, Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason))
+        }
+        if thread == nil {
+            let actor = Actor(uid: peer.uid, pid: peer.pid)
+            agent.note(action, Command(by: actor, at: WallClock.nowNanoseconds, reason: reason))
+        }
+    }
+
+    static func badReason(_ request: LocalRequest) -> LocalResponse? {
+        guard let reason = request.query["reason"], reason.utf8.count > Command.longestReason else { return nil }
+        return .error(.badRequest, "bad_reason", "a reason of more than \(Command.longestReason) bytes")
+    }
+
+    private static func noGeneration(_ text: String?) -> LocalResponse {
+        .error(
+            .badRequest,
+            "bad_generation",
+            text.map { "generation is '\($0)'; it has to be a number" } ?? "there is no 'generation'",
+            hint: "the generations that are kept: agentctl history"
+        )
+    }
+}
+
+extension LocalResponse {
+    static func refused(_ refusal: Agent.Refusal) -> LocalResponse {
+        let status: HTTPResponseStatus =
+            switch refusal.code {
+            case "unknown_generation": .notFound
+            case "late": .gatewayTimeout
+            case "stopping", "no_snapshot": .serviceUnavailable
+            default: .unprocessableEntity
+            }
+        return .error(status, refusal.code, refusal.message, hint: refusal.hint)
+    }
+}
+
+extension ActionReport {
+    fileprivate init(_ action: OperatorAction, _ done: Agent.Done) {
+        self.init(
+            action: action.name,
+            generation: done.generation,
+            durable: done.isDurable,
+            operatorStatus: OperatorStatus(done.state)
+        )
+    }
+}
+
+extension OperatorStatus {
+    init(_ state: OperatorState) {
+        self.init(
+            pin: state.pin.map { PinInfo(generation: $0.generation, command: CommandInfo($0.command)) },
+            freeze: state.freeze.map { CommandInfo($0) }
+        )
+    }
+}
+
+extension CommandInfo {
+    init(_ command: Command) {
+        self.init(
+            uid: command.by.uid,
+            user: command.by.user,
+            pid: command.by.pid,
+            at: WireTime(unixNanoseconds: command.at),
+            reason: command.reason
+        )
+    }
+}

@@ -1,0 +1,26 @@
+public import AgentAPI
+
+/// In what two generations differ, a line for each key: `+` it came, `-` it went, `~` it is another.
+public enum DiffText {
+    public static func render(_ report: DiffReport, style: TextStyle) -> String {
+        guard !report.changes.isEmpty || report.total == nil else {
+            return "generations \(report.from) and \(report.to) hold the same\n"
+        }
+        var lines = report.changes.map { change -> String in
+            let key = Printable.clean(change.key)
+            return switch (change.old, change.new) {
+            case (let old?, let new?): style.paint("~ \(key): \(clean(old)) -> \(clean(new))", .doubtful)
+            case (let old?, nil): style.paint("- \(key): \(clean(old))", .bad)
+            case (nil, let new?): style.paint("+ \(key): \(clean(new))", .good)
+            case (nil, nil): "? \(key)"
+            }
+        }
+        let total = report.total.map(String.init) ?? "many"
+        if report.total != report.changes.count {
+            lines.append("… the first \(report.changes.count) of \(total) changes")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func clean(_ json: String) -> String { Printable.clean(json) }
+}

@@ -1,0 +1,73 @@
+internal import ConfigDecode
+internal import ConfigFetch
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import ConfigTrust
+internal import ConfigVerify
+internal import LockLadder
+
+/// What the documents of one source go through, under one plan.
+struct Stage {
+    let version: UInt64
+    /// Whether its document stands by itself, and not among the layers.
+    let isOnDemand: Bool
+    let location: String
+    let verifier: Verifier
+    let decoder: DocumentDecoder
+
+    init(_ source: AgentPlan.Source) {
+        isOnDemand = source.fetch.isOnDemand
+        version = source.fetch.version
+        location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
+        verifier = Verifier(maxBytes: source.fetch.maxBytes, policy: source.fetch.policy)
+        decoder = DocumentDecoder(
+            limits: source.limits,
+            format: source.format,
+            urlPath: String(source.fetch.url.prefix { $0 != "?" && $0 != "#" })
+        )
+    }
+
+    /// For a document that was accepted once, of a source that is no longer configured.
+    init(ofRemoved stored: StoredDocument) {
+        isOnDemand = false
+        version = 0
+        location = stored.location
+        verifier = Verifier(maxBytes: 1 << 30)
+        decoder = DocumentDecoder(
+            limits: DocumentDecoder.Limits(maxDepth: 512, maxKeys: 10_000_000),
+            format: stored.format,
+            urlPath: ""
+        )
+    }
+
+    static var now: UInt64 { MonotonicTime.now.nanoseconds }
+
+    func decode(_ document: VerifiedDocument) throws(StageFailure) -> DecodedDocument {
+        let bytes = document.body.count
+        guard MemoryRoom.has(MemoryRoom.forDecoding(bytes)) else { throw .noMemory(.decode, bytes: bytes) }
+        do throws(DecodeError) {
+            return try decoder.decode(document, now: { Self.now })
+        } catch {
+            throw StageFailure(
+                .decode,
+                error.code.rawValue,
+                error.description,
+                hint: error.code == .noMemory
+                    ? StageFailure.noMemoryHint
+                    : "mend the document at its source; what was in use before stays in use"
+            )
+        }
+    }
+
+    /// What is stored, in the form in which it came.
+    static func fetched(_ stored: StoredDocument, validators: Validators, _ trace: Trace) -> FetchedDocument {
+        FetchedDocument(
+            source: stored.source,
+            body: stored.body,
+            signature: stored.signature,
+            validators: validators,
+            contentType: stored.format == .yaml ? "application/yaml" : "application/json",
+            trace: trace
+        )
+    }
+}

@@ -1,0 +1,158 @@
+public import ConfigSnapshot
+
+/// What there is to say of a generation that was published, and where its documents are.
+public struct GenerationRecord: Hashable, Sendable {
+    /// What has made it another than the one before.
+    public enum Cause: Hashable, Sendable {
+        /// The stored copies, at a start.
+        case start
+        /// A document of this source.
+        case source(SourceName)
+        /// The agent's own configuration.
+        case configuration
+        /// Somebody went back to that generation.
+        case rollback(UInt64)
+        /// What had been held back came into use.
+        case unpinned
+    }
+
+    /// A document that it was made of.
+    public struct Layer: Hashable, Sendable {
+        public var source: SourceName
+        public var id: DocumentID
+        /// Its revision, as it was shown.
+        public var label: String
+        /// Nanoseconds since 1970.
+        public var fetchedAt: Int64
+
+        public init(source: SourceName, id: DocumentID, label: String, fetchedAt: Int64) {
+            self.source = source
+            self.id = id
+            self.label = label
+            self.fetchedAt = fetchedAt
+        }
+    }
+
+    public var generation: UInt64
+    /// The newest generation with the same content: each start of the agent makes one.
+    public var last: UInt64
+    /// Nanoseconds since 1970.
+    public var publishedAt: Int64
+    /// Of all keys and values.
+    public var digest: ContentDigest
+    public var keys: Int
+    public var cause: Cause
+    /// Whose doing it was, where it was somebody's.
+    public var command: Command?
+    /// First one first.
+    public var layers: [Layer]
+
+    public init(
+        generation: UInt64,
+        publishedAt: Int64,
+        digest: ContentDigest,
+        keys: Int,
+        cause: Cause,
+        command: Command? = nil,
+        layers: [Layer]
+    ) {
+        self.generation = generation
+        self.last = generation
+        self.publishedAt = publishedAt
+        self.digest = digest
+        self.keys = keys
+        self.cause = cause
+        self.command = command
+        self.layers = layers
+    }
+
+    // MARK: As a file
+
+    private static let title = "config-agent generation 1"
+
+    var bytes: [UInt8] {
+        var text = FieldText(Self.title)
+        text.add("generation", generation)
+        text.add("last", last)
+        text.add("published-at", publishedAt)
+        text.add("digest", digest)
+        text.add("keys", keys)
+        text.add("cause", cause.text)
+        if let command { text.add(command, as: "by") }
+        for layer in layers { text.add("layer", "\(layer.source) \(layer.id) \(layer.fetchedAt) \(layer.label)") }
+        return text.bytes
+    }
+
+    init?(parsing bytes: [UInt8]) {
+        guard let text = FieldText(Self.title, parsing: bytes), let generation: UInt64 = text.number("generation"),
+            let last: UInt64 = text.number("last"), let publishedAt: Int64 = text.number("published-at"),
+            let digest = text.first("digest").flatMap({ ContentDigest(text: $0) }),
+            let keys: Int = text.number("keys"), let cause = text.first("cause").flatMap({ Cause($0) })
+        else { return nil }
+        let lines = text.all("layer")
+        layers = lines.compactMap { Layer($0) }
+        guard layers.count == lines.count, last >= generation else { return nil }
+        self.generation = generation
+        self.last = last
+        self.publishedAt = publishedAt
+        self.digest = digest
+        self.keys = keys
+        self.cause = cause
+        command = text.command("by")
+    }
+}
+
+extension GenerationRecord.Layer {
+    fileprivate init?(_ line: String) {
+        let words = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+        guard words.count == 4, let source = SourceName(String(words[0])), let id = DocumentID(words[1]),
+            let fetchedAt = Int64(words[2])
+        else { return nil }
+        self.init(source: source, id: id, label: String(words[3]), fetchedAt: fetchedAt)
+    }
+}
+
+extension GenerationRecord.Cause {
+    /// `start`, `source app`, `configuration`, `rollback 41`, `unpinned`.
+    public var text: String {
+        switch self {
+        case .start: "start"
+        case .source(let name): "source \(name)"
+        case .configuration: "configuration"
+        case .rollback(let generation): "rollback \(generation)"
+        case .unpinned: "unpinned"
+        }
+    }
+
+    fileprivate init?(_ text: String) {
+        let words = text.split(separator: " ").map(String.init)
+        switch (words.first, words.dropFirst().first) {
+        case ("start", nil): self = .start
+        case ("configuration", nil): self = .configuration
+        case ("unpinned", nil): self = .unpinned
+        case ("source", let name?):
+            guard let name = SourceName(name) else { return nil }
+            self = .source(name)
+        case ("rollback", let number?):
+            guard let number = UInt64(number) else { return nil }
+            self = .rollback(number)
+        default: return nil
+        }
+    }
+}
+
+extension FieldText {
+    mutating func add(_ command: Command, as name: String) {
+        add(name, "\(command.at) \(command.by.uid) \(command.by.pid) \(command.by.user ?? "")")
+        if let reason = command.reason { add("\(name)-reason", reason) }
+    }
+
+    func command(_ name: String) -> Command? {
+        let words = (first(name) ?? "").split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+        guard words.count == 4, let at = Int64(words[0]), let uid = UInt32(words[1]), let pid = Int32(words[2]) else {
+            return nil
+        }
+        let user = words[3].isEmpty ? nil : String(words[3])
+        return Command(by: Actor(uid: uid, pid: pid, user: user), at: at, reason: first("\(name)-reason"))
+    }
+}

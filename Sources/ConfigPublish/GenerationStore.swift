@@ -1,0 +1,167 @@
+public import ConfigSnapshot
+internal import Glibc
+internal import LockLadder
+
+/// How far back generations are kept. The newest and a pinned one are kept in any case.
+public struct Retention: Hashable, Sendable {
+    public var count: Int
+    /// Nanoseconds.
+    public var age: UInt64
+
+    public init(count: Int = 20, age: UInt64 = 30 * 86_400_000_000_000) {
+        self.count = count
+        self.age = age
+    }
+}
+
+/// Why a generation's content is not to be had.
+public enum GenerationFault: Error, Sendable, Hashable, CustomStringConvertible {
+    case notKept(UInt64)
+    case document(SourceName, StoredDocumentFault)
+
+    public var description: String {
+        switch self {
+        case .notKept(let generation): "generation \(generation) is not kept"
+        case .document(let source, let fault): "its document of source '\(source)' cannot be used: \(fault)"
+        }
+    }
+}
+
+/// The generations that can be gone back to: a record of each, and the documents that they were made of.
+///
+/// Changed by the store's thread alone; read by any.
+final class GenerationStore: Sendable {
+    private struct State {
+        /// Oldest first.
+        var records: [GenerationRecord] = []
+        /// Names of the files with documents.
+        var documents: Set<String> = []
+    }
+
+    private let recordDirectory: String
+    private let documentDirectory: String
+    private let state = Mutex("store.generations", State())
+
+    init(directory: String) {
+        recordDirectory = directory + "/generations"
+        documentDirectory = directory + "/history"
+    }
+
+    /// Oldest first.
+    var records: [GenerationRecord] { state.withLock { $0.records } }
+
+    private static func name(_ source: SourceName, _ id: DocumentID) -> String { "\(source).\(id)" }
+
+    func makeDirectories() throws(FileError) {
+        try FileIO.makeDirectory(recordDirectory)
+        try FileIO.makeDirectory(documentDirectory)
+    }
+
+    /// Reads the records. One that cannot be read is set aside.
+    func open() {
+        var records: [GenerationRecord] = []
+        for name in FileIO.names(in: recordDirectory) where name.allSatisfy(\.isNumber) {
+            let path = recordDirectory + "/" + name
+            guard let bytes = try? FileIO.read(path, limit: 64 << 20) else { continue }
+            if let record = GenerationRecord(parsing: bytes), "\(record.generation)" == name {
+                records.append(record)
+            } else {
+                FileIO.setAside(path)
+            }
+        }
+        records.sort { $0.generation < $1.generation }
+        let documents = Set(FileIO.names(in: documentDirectory).filter { !$0.hasPrefix(".") })
+        state.withLock { $0 = State(records: records, documents: documents) }
+    }
+
+    /// The record of the content that `generation` had.
+    func record(of generation: UInt64) -> GenerationRecord? {
+        records.last { $0.generation <= generation && generation <= $0.last }
+    }
+
+    func has(_ source: SourceName, _ id: DocumentID) -> Bool {
+        state.withLock { $0.documents.contains(Self.name(source, id)) }
+    }
+
+    /// Reads a document.
+    func document(_ source: SourceName, _ id: DocumentID) throws(StoredDocumentFault) -> StoredDocument {
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try FileIO.read(documentDirectory + "/" + Self.name(source, id), limit: StoredForm.largestFile)
+        } catch {
+            throw .file(error)
+        }
+        let document = try StoredForm.decode(bytes, of: source)
+        guard document.id == id else { throw .incomplete("name") }
+        return document
+    }
+
+    // MARK: On the store's thread
+
+    /// Keeps the document that lies at `path`: the file itself is in both places.
+    func add(_ source: SourceName, _ id: DocumentID, fileAt path: String) throws(FileError) {
+        let name = Self.name(source, id)
+        let temporary = "\(documentDirectory)/.\(name).tmp"
+        unlink(temporary)
+        guard link(path, temporary) == 0 else {
+            // A file system without such links, or with too many of this one: a copy is as good.
+            let bytes = try FileIO.read(path, limit: StoredForm.largestFile)
+            return try add(name, [bytes])
+        }
+        guard rename(temporary, documentDirectory + "/" + name) == 0 else {
+            let code = errno
+            unlink(temporary)
+            throw FileError(operation: "rename", path: temporary, code: code)
+        }
+        // Where both were one file already, both are still there.
+        unlink(temporary)
+        state.withLock { _ = $0.documents.insert(name) }
+    }
+
+    /// Keeps a document that lies nowhere yet.
+    func add(_ document: StoredDocument) throws(FileError) {
+        try add(Self.name(document.source, document.id), StoredForm.encode(document))
+    }
+
+    private func add(_ name: String, _ parts: [[UInt8]]) throws(FileError) {
+        try FileIO.replace(name, in: documentDirectory, with: parts, syncsDirectory: false)
+        state.withLock { _ = $0.documents.insert(name) }
+    }
+
+    /// Notes a generation whose documents have been added. On return it is on disk.
+    func add(_ record: GenerationRecord) throws(FileError) {
+        try FileIO.syncDirectory(documentDirectory)
+        try FileIO.replace("\(record.generation)", in: recordDirectory, with: [record.bytes])
+        state.withLock { state in
+            state.records.removeAll { $0.generation == record.generation }
+            state.records.append(record)
+            state.records.sort { $0.generation < $1.generation }
+        }
+    }
+
+    /// Forgets what need not be kept any more.
+    ///
+    /// - Parameter pinned: a generation to be kept in any case.
+    func prune(_ retention: Retention, pinned: UInt64?, now: Int64) {
+        let (kept, dropped, unused) = state.withLock { state in
+            let newest = state.records.suffix(max(1, retention.count))
+            let oldest = now - Int64(clamping: retention.age)
+            let kept = state.records.filter { record in
+                let isPinned = pinned.map { record.generation <= $0 && $0 <= record.last } ?? false
+                let isNewest = record.generation == state.records.last?.generation
+                let isRecent = newest.contains { $0.generation == record.generation } && record.publishedAt >= oldest
+                return isPinned || isNewest || isRecent
+            }
+            let used = Set(kept.flatMap { $0.layers.map { Self.name($0.source, $0.id) } })
+            let dropped = Set(state.records.map(\.generation)).subtracting(kept.map(\.generation))
+            return (kept, dropped, state.documents.subtracting(used))
+        }
+        // The records first: none of them ever names a document that is not there.
+        for generation in dropped { unlink("\(recordDirectory)/\(generation)") }
+        for name in unused { unlink(documentDirectory + "/" + name) }
+        state.withLock { state in
+            state.records = kept
+            state.documents.subtract(unused)
+        }
+    }
+}
