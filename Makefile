@@ -17,7 +17,8 @@ LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
 	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
 TEST_PACKAGES := binutils nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
-	python3-jsonschema groff-base etcd-server etcd-client tinyproxy haproxy faketime
+	python3-jsonschema groff-base etcd-server etcd-client tinyproxy haproxy faketime xfsprogs e2fsprogs mount \
+	signify-openbsd
 BENCH_PACKAGES := nginx-light nghttp2-client binutils valgrind linux-perf etcd-server etcd-client
 # The programs of the ladder's benchmark.
 LADDER := .build/ladder

@@ -119,7 +119,9 @@ let package = Package(
         // From what is configured to what is to be done: for agentd, and for whoever checks in its place.
         .target(
             name: "AgentPlanning",
-            dependencies: ["AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigTrust"],
+            dependencies: [
+                "AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish", "ConfigTrust",
+            ],
             swiftSettings: strict
         ),
         // What is wrong with an agent, seen from outside; and everything about it for whoever is to help.
@@ -276,7 +278,10 @@ let package = Package(
         // The same against faults provoked from outside: crashes, damage, want of room.
         .testTarget(
             name: "FaultTests",
-            dependencies: ["TestSupport", "agentd", "agentctl", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "AgentTestSupport", "ConfigTrust", "TestSupport", "agentd", "agentctl",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict
         ),
     ],

@@ -12,6 +12,14 @@ public struct AgentConfiguration: Sendable, Equatable {
         public init() {}
     }
 
+    /// How far back generations are kept.
+    public struct History: Sendable, Equatable {
+        public var generations = 20
+        public var age = TimeSpan.days(30)
+
+        public init() {}
+    }
+
     /// What local clients may take of the agent.
     public struct Limits: Sendable, Equatable {
         /// Connections to one socket at once; `nil` for a share of the process's descriptors.
@@ -43,6 +51,7 @@ public struct AgentConfiguration: Sendable, Equatable {
 
     /// The sources whose documents make up the configuration.
     public var layers: [SourceConfiguration] { sources.filter { $0.idle == nil } }
+    public var history = History()
     public var locks = Locks()
     public var limits = Limits()
     /// The files that secrets and certificates come from, in order.

@@ -7,12 +7,13 @@ extension SettingsReader {
         var agent = AgentConfiguration()
         let members = members(
             root,
-            known: ["runtime_dir", "state_dir", "workers", "sources", "layers", "locks", "limits"]
+            known: ["runtime_dir", "state_dir", "workers", "sources", "layers", "history", "locks", "limits"]
         )
         // The sockets' names follow, and a socket's path has room for 107 bytes.
         agent.runtimeDirectory = path(members["runtime_dir"], maxBytes: 80) ?? agent.runtimeDirectory
         agent.stateDirectory = path(members["state_dir"]) ?? agent.stateDirectory
         agent.workers = readInteger(members["workers"], default: agent.workers, in: AgentConfiguration.workerRange)
+        readHistory(members["history"], into: &agent.history)
         readLocks(members["locks"], into: &agent.locks)
         readLimits(members["limits"], into: &agent.limits)
         let written = items(ofSection: members["sources"])
@@ -27,6 +28,12 @@ extension SettingsReader {
         let sources = written.compactMap { source($0) }
         agent.sources = inLayerOrder(sources, written, members["layers"])
         return agent
+    }
+
+    private mutating func readHistory(_ setting: Setting?, into history: inout AgentConfiguration.History) {
+        let members = members(setting, known: ["generations", "age"])
+        history.generations = readInteger(members["generations"], default: history.generations, in: 1...1_000)
+        history.age = readSpan(members["age"], default: history.age, in: .minutes(1)...(.days(3_650)))
     }
 
     private mutating func readLocks(_ setting: Setting?, into locks: inout AgentConfiguration.Locks) {

@@ -33,6 +33,10 @@ enum MetricsText {
             [],
             Double(status.confirmedAt?.unixMilliseconds ?? 0) / 1_000
         )
+        out.metric("config_agent_pinned_generation", .gauge, "The generation that an operator has pinned; 0: none.")
+        out.sample("config_agent_pinned_generation", [], status.operatorStatus?.pin?.generation ?? 0)
+        out.metric("config_agent_frozen", .gauge, "1 while an operator has the sources not asked.")
+        out.sample("config_agent_frozen", [], UInt64(status.operatorStatus?.freeze == nil ? 0 : 1))
         out.metric("config_agent_worker_lag", .gauge, "Generations that a worker is behind the newest.")
         for worker in status.workers.list {
             out.sample("config_agent_worker_lag", [("worker", worker.name)], worker.lag)
@@ -105,6 +109,16 @@ enum MetricsText {
         each("config_agent_source_last_load_successful", .gauge, "Whether the last request led to a document in use.") {
             $0.status.consecutiveFailures == 0 && $0.status.lastSuccess != nil ? 1 : 0
         }
+        each(
+            "config_agent_source_expires_timestamp_seconds",
+            .gauge,
+            "When what is in use is out of date by its own word; 0: it does not say."
+        ) { Double($0.status.expires?.unixMilliseconds ?? 0) / 1_000 }
+        each(
+            "config_agent_source_desired_in_use",
+            .gauge,
+            "Whether what the source has offered last is what is in use."
+        ) { ($0.status.desired?.digest ?? $0.status.digest) == $0.status.digest ? 1 : 0 }
         each("config_agent_source_consecutive_failures", .gauge, "Failures since the last success.") {
             Double($0.status.consecutiveFailures)
         }

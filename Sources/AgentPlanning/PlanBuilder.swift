@@ -2,13 +2,18 @@ public import AgentConfiguration
 public import ConfigAgent
 internal import ConfigDecode
 public import ConfigFetch
+internal import ConfigPublish
 
 extension AgentPlan {
     /// The plan that a configuration asks for.
     public init(_ configuration: AgentConfiguration) {
         self.init(
             sources: configuration.sources.map(AgentPlan.Source.init),
-            stateDirectory: configuration.stateDirectory
+            stateDirectory: configuration.stateDirectory,
+            retention: Retention(
+                count: configuration.history.generations,
+                age: configuration.history.age.nanoseconds
+            )
         )
     }
 }

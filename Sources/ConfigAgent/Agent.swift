@@ -46,7 +46,7 @@ public final class Agent: Sendable {
         let pipeline = Pipeline()
         self.pipeline = pipeline
         store = Store(directory: plan.stateDirectory, retention: plan.retention) { failure in
-            events(failure.map(AgentEvent.storeFailing) ?? .storeRecovered)
+            events(.store(failure.map(StoreEvent.failing) ?? .recovered))
         }
         let documents = documents
         guard
@@ -151,7 +151,7 @@ public final class Agent: Sendable {
             do throws(StoredDocumentFault) {
                 if let document = try store.load(source.fetch.name) { stored.append(document) }
             } catch {
-                events(.storedCopyUnusable(source.fetch.name, error))
+                events(.store(.copyUnusable(source.fetch.name, error)))
             }
         }
         let done = WakeSignal()
@@ -227,16 +227,11 @@ public final class Agent: Sendable {
         let sources = plan.sources
         let isPublished = first != 0
         // Judged each second: so only what matters is copied, not ten thousand sources of which all is well.
-        typealias Found = (mattering: [SourceFacts], awaited: [SourceName], recoveredAt: Int64?)
+        typealias Found = (mattering: [SourceFacts], count: Int, recoveredAt: Int64?)
         let found = fetcher.readFacts { facts -> Found in
-            var found: Found = ([], [], nil)
-            for source in sources {
-                let name = source.fetch.name
-                guard let index = facts.index(forKey: name) else {
-                    if isPublished, source.isRequired { found.awaited.append(name) }
-                    continue
-                }
-                if isPublished, source.isRequired, facts.values[index].revision == nil { found.awaited.append(name) }
+            var found: Found = ([], facts.count, nil)
+            // In the order in which they lie in memory.
+            for index in facts.values.indices {
                 if facts.values[index].matters(at: now) { found.mattering.append(facts.values[index]) }
                 if let time = facts.values[index].recoveredAt {
                     found.recoveredAt = max(time, found.recoveredAt ?? time)
@@ -244,12 +239,19 @@ public final class Agent: Sendable {
             }
             return found
         }
+        let lacking = Set(found.mattering.filter { $0.revision == nil }.map(\.spec.name))
+        // While the sources are being replaced by others, nobody is known.
+        let isAwaited = isPublished && (!lacking.isEmpty || found.count != sources.count)
+        let known = isAwaited ? fetcher.readFacts { facts in Set(facts.keys) } : []
+        let awaited = !isAwaited ? [] : sources.filter { source in
+            source.isRequired && (lacking.contains(source.fetch.name) || !known.contains(source.fetch.name))
+        }.map(\.fetch.name)
         return Health.Facts(
             startedAt: startedAt,
             firstSnapshotAt: first == 0 ? nil : first,
             sources: found.mattering,
             sourcesRecoveredAt: found.recoveredAt,
-            awaited: found.awaited,
+            awaited: awaited,
             awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
             operatorState: operatorState,

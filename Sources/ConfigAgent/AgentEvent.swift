@@ -13,16 +13,22 @@ public enum AgentEvent: Sendable {
     case sourceRecovered(SourceName, afterFailures: Int)
     /// At the start, a source is served from its stored copy.
     case lastGoodUsed(SourceRevision)
-    case storedCopyUnusable(SourceName, StoredDocumentFault)
+    case store(StoreEvent)
+    /// Somebody has commanded something, and what became of it.
+    case commanded(OperatorAction, Command, refusal: String?)
+    case fetch(FetchNotice)
+}
+
+/// What there is to tell of what is kept on disk.
+public enum StoreEvent: Sendable {
+    case copyUnusable(SourceName, StoredDocumentFault)
     /// The list of the highest versions accepted cannot be used: what the stored copies say stands in for it.
     case versionsUnusable(StoredDocumentFault)
     /// What the operator has commanded for good cannot be read: nothing of it is in force.
     case operatorStateUnusable(StoredDocumentFault)
     /// What was pinned cannot be had any more: the newest stored copies are pinned in its place.
     case pinLost(OperatorState.Pin, GenerationFault)
-    /// Somebody has commanded something, and what became of it.
-    case commanded(OperatorAction, Command, refusal: String?)
-    case storeFailing(FileError)
-    case storeRecovered
-    case fetch(FetchNotice)
+    /// Nothing can be written.
+    case failing(FileError)
+    case recovered
 }

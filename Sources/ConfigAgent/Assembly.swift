@@ -105,7 +105,7 @@ final class Assembly {
     /// - Returns: the revisions in use.
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
         do throws(StoredDocumentFault) { versions = try store.loadVersions() } catch {
-            events(.versionsUnusable(error))
+            events(.store(.versionsUnusable(error)))
         }
         for name in layers {
             progress()
@@ -117,7 +117,7 @@ final class Assembly {
             let state = try store.loadOperatorState()
             (pin, freeze) = (state.pin, state.freeze)
         } catch {
-            events(.operatorStateUnusable(error))
+            events(.store(.operatorStateUnusable(error)))
         }
         if let pin { restore(pin) }
         if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
@@ -148,7 +148,7 @@ final class Assembly {
 
     private func load(_ name: SourceName) -> StoredDocument? {
         let (document, fault) = store.loadGood(name)
-        if let fault { events(.storedCopyUnusable(name, fault)) }
+        if let fault { events(.store(.copyUnusable(name, fault))) }
         return document
     }
 
@@ -175,7 +175,7 @@ final class Assembly {
             if layers.count == record.layers.count { return hold = Hold(pin: pin, layers: layers) }
             throw .notKept(pin.generation)
         } catch {
-            events(.pinLost(pin, error))
+            events(.store(.pinLost(pin, error)))
         }
     }
 

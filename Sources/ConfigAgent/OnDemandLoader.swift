@@ -65,7 +65,7 @@ struct OnDemandLoader: Sendable {
                 answer.deliver(.success(nil))
             case .failure(let fault):
                 if fault.wasSetAside { documents.noteNoCopy(source) }
-                if isNews { events(.storedCopyUnusable(source, fault)) }
+                if isNews { events(.store(.copyUnusable(source, fault))) }
                 answer.deliver(.success(nil))
             }
         }

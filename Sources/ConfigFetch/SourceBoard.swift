@@ -123,13 +123,17 @@ public struct SourceFacts: Sendable {
         attempt = (running, nil, now)
     }
 
-    mutating func note(_ outcome: FlightOutcome, at now: Int64) {
+    private mutating func noteRevisions(_ outcome: FlightOutcome, at now: Int64) {
         if let revision = outcome.running { self.revision = revision }
-        if let offered = outcome.offered {
-            desired = offered
-            // What is held back has not been tried yet.
-            if case .held = outcome.kind {} else { attempt = (offered, outcome.failure, now) }
-        }
+        guard let offered = outcome.offered else { return }
+        desired = offered
+        // What is held back has not been tried yet.
+        if case .held = outcome.kind { return }
+        attempt = (offered, outcome.failure, now)
+    }
+
+    mutating func note(_ outcome: FlightOutcome, at now: Int64) {
+        noteRevisions(outcome, at: now)
         switch outcome.kind {
         case .failed(let failure, _):
             lastFailure = (failure, now)

@@ -70,6 +70,10 @@ final class GenerationStore: Sendable {
             }
         }
         records.sort { $0.generation < $1.generation }
+        // What a crash has left half done is nobody's.
+        for directory in [recordDirectory, documentDirectory] {
+            for name in FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
+        }
         let documents = Set(FileIO.names(in: documentDirectory).filter { !$0.hasPrefix(".") })
         state.withLock { $0 = State(records: records, documents: documents) }
     }

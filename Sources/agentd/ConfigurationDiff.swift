@@ -54,12 +54,15 @@ struct ConfigurationDiff: Equatable {
         ("allow_link_local", { $0.allowLinkLocal == $1.allowLinkLocal }), ("timeout", { $0.timeout == $1.timeout }),
         ("connect_timeout", { $0.connectTimeout == $1.connectTimeout }), ("tls", { $0.tls == $1.tls }),
         ("proxy", { $0.proxy == $1.proxy }),
-        ("poll", { $0.poll == $1.poll }), ("retry", { $0.retry == $1.retry }), ("guard", { $0.limits == $1.limits }),
+        ("poll", { $0.poll == $1.poll }), ("retry", { $0.retry == $1.retry }),
+        ("verify", { $0.verification == $1.verification }), ("guard", { $0.limits == $1.limits }),
         ("required", { $0.required == $1.required }), ("load", { ($0.idle == nil) == ($1.idle == nil) }),
         ("idle", { $0.idle == $1.idle || $0.idle == nil || $1.idle == nil }),
     ]
 
-    private static let agentSettings: [Comparison<AgentConfiguration>] = [("locks", { $0.locks == $1.locks })]
+    private static let agentSettings: [Comparison<AgentConfiguration>] = [
+        ("locks", { $0.locks == $1.locks }), ("history", { $0.history == $1.history }),
+    ]
 
     private static let fixedSettings: [Comparison<AgentConfiguration>] = [
         ("runtime_dir", { $0.runtimeDirectory == $1.runtimeDirectory }),

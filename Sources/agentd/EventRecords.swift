@@ -34,52 +34,8 @@ enum EventRecords {
                     ("AGENT_DIGEST", revision.digest.hex),
                 ]
             )
-        case .storedCopyUnusable(let source, let fault):
-            JournalRecord(
-                .error,
-                nil,
-                "the stored copy of source \(source) cannot be used\(fault.wasSetAside ? " and was set aside" : ""): "
-                    + "\(fault)",
-                [("AGENT_EVENT", "stored_copy_unusable"), ("AGENT_SOURCE", source.text), ("AGENT_ERROR", "\(fault)")]
-            )
         case .commanded(let action, let command, let refusal): commanded(action, command, refusal)
-        case .operatorStateUnusable(let fault):
-            JournalRecord(
-                .error,
-                nil,
-                "what was commanded for good cannot be read\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
-                    + "nothing is pinned or frozen",
-                [("AGENT_EVENT", "operator_state_unusable"), ("AGENT_ERROR", "\(fault)")]
-            )
-        case .pinLost(let pin, let fault):
-            JournalRecord(
-                .error,
-                nil,
-                "pinned generation \(pin.generation) cannot be used: \(fault); the newest stored copies are pinned instead",
-                [("AGENT_EVENT", "pin_lost"), ("AGENT_PINNED", String(pin.generation)), ("AGENT_ERROR", "\(fault)")]
-            )
-        case .versionsUnusable(let fault):
-            JournalRecord(
-                .error,
-                nil,
-                "the list of accepted versions cannot be used\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
-                    + "nothing older than the stored copies is accepted all the same",
-                [("AGENT_EVENT", "versions_unusable"), ("AGENT_STAGE", "verify"), ("AGENT_ERROR", "\(fault)")]
-            )
-        case .storeFailing(let error):
-            JournalRecord(
-                .error,
-                nil,
-                "\(error): documents are served but would not survive a crash; trying again",
-                [("AGENT_EVENT", "store_failing"), ("AGENT_STAGE", "store"), ("AGENT_ERROR", "\(error)")]
-            )
-        case .storeRecovered:
-            JournalRecord(
-                .notice,
-                nil,
-                "the state directory can be written again",
-                [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
-            )
+        case .store(let event): record(event)
         case .fetch(let notice): record(notice)
         }
     }
@@ -228,6 +184,56 @@ enum EventRecords {
             words = ", \(whole / 1_000).\(whole % 1_000 / 100) ms after source \(journey.source) was asked"
         }
         return JournalRecord(.info, nil, "generation \(generation) is in use by all workers\(words)", fields)
+    }
+
+    private static func record(_ event: StoreEvent) -> JournalRecord {
+        switch event {
+        case .copyUnusable(let source, let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "the stored copy of source \(source) cannot be used\(fault.wasSetAside ? " and was set aside" : ""): "
+                    + "\(fault)",
+                [("AGENT_EVENT", "stored_copy_unusable"), ("AGENT_SOURCE", source.text), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .operatorStateUnusable(let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "what was commanded for good cannot be read\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
+                    + "nothing is pinned or frozen",
+                [("AGENT_EVENT", "operator_state_unusable"), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .pinLost(let pin, let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "pinned generation \(pin.generation) cannot be used: \(fault); the newest stored copies are pinned instead",
+                [("AGENT_EVENT", "pin_lost"), ("AGENT_PINNED", String(pin.generation)), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .versionsUnusable(let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "the list of accepted versions cannot be used\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
+                    + "nothing older than the stored copies is accepted all the same",
+                [("AGENT_EVENT", "versions_unusable"), ("AGENT_STAGE", "verify"), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .failing(let error):
+            JournalRecord(
+                .error,
+                nil,
+                "\(error): documents are served but would not survive a crash; trying again",
+                [("AGENT_EVENT", "store_failing"), ("AGENT_STAGE", "store"), ("AGENT_ERROR", "\(error)")]
+            )
+        case .recovered:
+            JournalRecord(
+                .notice,
+                nil,
+                "the state directory can be written again",
+                [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
+            )
+        }
     }
 
     /// The record of who has commanded what, and of what became of it.

@@ -22,6 +22,10 @@ import Testing
         try check(Samples.reload, schema: "reload")
         try check(Samples.refusal, schema: "config-error")
         try check(Samples.health, schema: "health")
+        try check(Samples.action, schema: "action")
+        try check(Samples.history, schema: "history")
+        try check(Samples.diff, schema: "diff")
+        try check(Samples.explanation, schema: "explain")
     }
 
     @Test func theSchemaRefusesWhatItDoesNotKnow() throws {

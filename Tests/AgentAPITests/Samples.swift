@@ -32,7 +32,10 @@ enum Samples {
             verifiedToDecodedMicroseconds: 3,
             decodedToPublishedMicroseconds: 4,
             publishedToWorkersMicroseconds: 5
-        )
+        ),
+        desired: RevisionInfo(revision: "v8", digest: "ab12", at: time, error: error),
+        attempted: RevisionInfo(revision: "v8", digest: "ab12", at: time, error: error),
+        expires: time
     )
 
     static let status = StatusReport(
@@ -62,7 +65,50 @@ enum Samples {
         sources: ["app": source],
         flights: FlightCounts(calls: 70, folded: 63, flights: 7, failures: 1, inFlight: 2),
         clients: ["config": ClientCounts(connections: 3, watchers: 2, cutOff: ["idle": 1])],
-        journal: JournalCounts(sent: 12, dropped: 3, destination: .journald)
+        journal: JournalCounts(sent: 12, dropped: 3, destination: .journald),
+        operatorStatus: operatorStatus
+    )
+
+    static let command = CommandInfo(uid: 0, user: "root", pid: 4711, at: time, reason: "incident 7")
+
+    static let operatorStatus = OperatorStatus(pin: PinInfo(generation: 41, command: command), freeze: command)
+
+    static let action = ActionReport(action: "pin", generation: 42, durable: true, operatorStatus: operatorStatus)
+
+    static let history = HistoryReport(
+        generation: 42,
+        durableGeneration: 41,
+        generations: [
+            GenerationInfo(
+                generation: 40,
+                last: 42,
+                publishedAt: time,
+                digest: "cd34",
+                keys: 1000,
+                cause: "rollback 7",
+                command: command,
+                pinned: true,
+                layers: [LayerInfo(source: "app", revision: "v7", fetchedAt: time)]
+            )
+        ]
+    )
+
+    static let diff = DiffReport(
+        from: 41,
+        to: 42,
+        changes: [KeyChange(key: "a.b", old: "1", new: "\"x\"")],
+        total: 1
+    )
+
+    static let explanation = ExplainReport(
+        key: "a.b",
+        value: "1",
+        owners: [OwnerInfo(source: "app", revision: "v7", layer: 0)],
+        since: 41,
+        sinceAt: time,
+        mayBeOlder: false,
+        before: "2",
+        without: "3"
     )
 
     static let locks = LocksReport(

@@ -50,7 +50,7 @@ struct BadConfigurationTests {
         ),
         Bad(
             withSource() + "zzzzzzzz: 2\n",
-            "agent.yaml:4:1: zzzzzzzz: unknown key; known here: runtime_dir, state_dir, workers, sources, layers, locks, limits"
+            "agent.yaml:4:1: zzzzzzzz: unknown key; known here: runtime_dir, state_dir, workers, sources, layers, history, locks, limits"
         ),
         Bad(
             withSource() + "workers: 0\n",

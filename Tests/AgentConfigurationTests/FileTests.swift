@@ -1,5 +1,7 @@
 import ConfigSnapshot
+import ConfigTrust
 import Glibc
+import TestSupport
 import Testing
 
 @testable import AgentConfiguration
@@ -82,8 +84,12 @@ struct FileTests {
             "layers: [app]",
             with: "layers: [app, remote, sidecar, flags, bucket]"
         )
+        let scratch = try TemporaryDirectory()
+        try scratch.write("keys/app.pub", PrivateKey().publicKey.pem)
         var agent = try AgentConfiguration.parse(
-            yaml: Array(all.replacing("X-Api-Key", with: "#").utf8),
+            yaml: Array(
+                all.replacing("X-Api-Key", with: "#").replacing("/etc/agent/keys", with: scratch.path + "/keys").utf8
+            ),
             file: "agent.yaml",
             credentials: Credentials(directory: "/run/credentials/agent.service", mayBeMissing: true)
         )
@@ -98,6 +104,9 @@ struct FileTests {
         #expect(agent.sources[3].auth.user == "agent" && agent.sources[3].auth.password == "?")
         #expect(agent.sources[4].region == "eu-central-1" && agent.sources[4].endpoint == "https://s3.example.com")
         agent.sources.removeLast(4)
+        let verification = try #require(agent.sources[0].verification)
+        #expect(verification.policy.audience == ["web", "host-7"] && verification.signature == .beside)
+        agent.sources[0].verification = nil
         agent.sources[0].format = nil
         agent.workers = expected.workers
         #expect(agent.secretFiles.contains("/etc/agent/tls/ca.pem"))

@@ -91,15 +91,15 @@ public final class RunningAgent: Sendable {
             "\(source) failed at \(failure.stage.rawValue): \(failure.code) (\(count))"
         case .sourceRecovered(let source, let count): "\(source) recovered after \(count)"
         case .lastGoodUsed(let revision): "last good of \(revision.source)"
-        case .versionsUnusable: "versions unusable"
-        case .operatorStateUnusable: "operator state unusable"
-        case .pinLost(let pin, _): "pin of \(pin.generation) lost"
+        case .store(.versionsUnusable): "versions unusable"
+        case .store(.operatorStateUnusable): "operator state unusable"
+        case .store(.pinLost(let pin, _)): "pin of \(pin.generation) lost"
         case .commanded(let action, let command, let refusal):
             "\(command.by.name) \(action.name)" + (refusal == nil ? "" : " refused")
-        case .storedCopyUnusable(let source, _): "stored copy of \(source) unusable"
+        case .store(.copyUnusable(let source, _)): "stored copy of \(source) unusable"
         case .documentLoaded(let revision, let keys, _): "loaded \(keys) keys from \(revision.source)"
-        case .storeFailing: "store failing"
-        case .storeRecovered: "store recovered"
+        case .store(.failing): "store failing"
+        case .store(.recovered): "store recovered"
         case .fetch(.moved(let source, let from, let to, let reason)):
             "\(source) moved from \(from) to \(to): \(reason)"
         case .fetch(.returned(let source, _, let to)): "\(source) returned to \(to)"

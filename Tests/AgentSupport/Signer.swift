@@ -24,6 +24,10 @@ public struct Signer: Sendable {
     }
 
     public func envelope(_ document: String, _ version: UInt64) throws -> Envelope {
+        envelope(Array(document.utf8), version)
+    }
+
+    private func envelope(_ document: [UInt8], _ version: UInt64) -> Envelope {
         Envelope(
             source: sourceName(source),
             audience: audience,
@@ -31,13 +35,17 @@ public struct Signer: Sendable {
             issued: issued,
             expires: expires,
             keys: keys.map(\.publicKey.id),
-            digest: digest(of: Array(document.utf8))
+            digest: digest(of: document)
         )
     }
 
     /// The bytes of the file that belongs beside `document`.
     public func signature(_ document: String, _ version: UInt64) throws -> [UInt8] {
-        let envelope = Array(try envelope(document, version).text.utf8)
+        try signature(Array(document.utf8), version)
+    }
+
+    public func signature(_ document: [UInt8], _ version: UInt64) throws -> [UInt8] {
+        let envelope = Array(envelope(document, version).text.utf8)
         let signatures = try keys.map {
             SignatureFile.Signature(key: $0.publicKey.id, bytes: try $0.sign(envelope))
         }
@@ -46,7 +54,11 @@ public struct Signer: Sendable {
 
     /// Document and signature as one.
     public func carried(_ document: String, _ version: UInt64) throws -> [UInt8] {
-        SignedDocument.join(signature: try signature(document, version), Array(document.utf8))
+        try carried(Array(document.utf8), version)
+    }
+
+    public func carried(_ document: [UInt8], _ version: UInt64) throws -> [UInt8] {
+        SignedDocument.join(signature: try signature(document, version), document)
     }
 }
 

@@ -1,3 +1,5 @@
+import AgentTestSupport
+import ConfigTrust
 internal import Crypto
 internal import Foundation
 import TestSupport
@@ -49,16 +51,22 @@ final class CrashRig: @unchecked Sendable {
 
     init() throws {
         let sequences = sequences
+        let signer = Signer(PrivateKey())
         let agent = try FaultAgent { directory in
-            AgentSettings(sources: [
-                "app": RemoteOrigin.settings(in: directory),
+            try directory.write("keys/test.pub", signer.keys[0].publicKey.pem)
+            var app = RemoteOrigin.settings(in: directory)
+            app.more.append("verify: {keys: \(directory.path("keys")), signature: carried}")
+            return AgentSettings(sources: [
+                "app": app,
                 "local": SourceSettings(url: "file://\(directory.path("local.json"))", poll: "1h"),
             ])
         }
         self.agent = agent
         remote = try RemoteOrigin(in: agent.directory) { _ in
             let number = sequences["app"]?.next() ?? 0
-            return .http(200, body: NumberedDocument.json("app", number, size: NumberedDocument.anySize))
+            let document = NumberedDocument.json("app", number, size: NumberedDocument.anySize)
+            // Signed, each as a version of its own.
+            return .http(200, body: (try? signer.carried(document, UInt64(number))) ?? [])
         }
         try writeLocal()
         try agent.start()
@@ -187,9 +195,19 @@ final class CrashRig: @unchecked Sendable {
         let expected = Set(Self.sources + Self.sources.map { ".\($0).tmp" })
         let kept: Set<String> = [
             "agentd.lock", "agentd.lock.start", "documents", "generation", ".generation.tmp", "layers", ".layers.tmp",
+            "generations", "history", "versions", ".versions.tmp",
         ]
+        let ofGenerations = names(agent.directory.path("state/generations")).filter {
+            $0.wholeMatch(of: /[0-9]+|\.[0-9]+\.tmp/) == nil
+        }
+        let ofHistory = names(agent.directory.path("state/history")).filter {
+            $0.wholeMatch(of: /\.?(app|local)\.[0-9a-f]{32}(\.tmp)?/) == nil
+        }
         let strays = names(agent.documents).subtracting(expected).map { "documents/\($0)" }
-        return (strays + names(agent.directory.path("state")).subtracting(kept)).sorted().map { "stray file \($0)" }
+        let halves = [("generations", ofGenerations), ("history", ofHistory)].flatMap { place, names in
+            names.map { "\(place)/\($0)" }
+        }
+        return (strays + halves + names(agent.directory.path("state")).subtracting(kept)).sorted().map { "stray file \($0)" }
     }
 }
 
@@ -240,8 +258,9 @@ struct CrashTests {
             try old.write(to: URL(fileURLWithPath: path))
             expected = "app is old"
         case .torn:
-            try Self.tear(path)
-            expected = "app is torn"
+            // The other one is signed: torn, it is not used at all.
+            try Self.tear(rig.agent.documents + "/local")
+            expected = "local is torn"
         case .cutOff:
             let copy = try Data(contentsOf: URL(fileURLWithPath: path))
             try copy.dropLast(1).write(to: URL(fileURLWithPath: path))

@@ -31,7 +31,7 @@ final class FaultAgent: @unchecked Sendable {
 
     // MARK: - Coming and going
 
-    func start() throws {
+    func start(environment: [String: String] = [:]) throws {
         let log = directory.path("agent.log")
         unlink(log)
         var command = [AgentProcess.path(of: "agentd"), "--config", directory.path("agent.yaml")]
@@ -42,7 +42,7 @@ final class FaultAgent: @unchecked Sendable {
         }
         program = try Program(
             command,
-            environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""],
+            environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""].merging(environment) { $1 },
             log: log
         )
     }

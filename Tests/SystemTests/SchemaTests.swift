@@ -32,7 +32,7 @@ struct SchemaTests {
 
     private static let reads = [
         ("/v1/status", "status"), ("/v1/locks", "locks"), ("/v1/sources", "sources"), ("/healthz", "health"),
-        ("/readyz", "health"),
+        ("/readyz", "health"), ("/v1/history", "history"),
     ]
 
     @Test("While healthy, while failing, before the first snapshot")
@@ -60,6 +60,28 @@ struct SchemaTests {
         }
         try expect(try agent.refresh(), toHold: "refresh")
 
+        origin.answer { .document(document(2), to: $0) }
+        try expect(try agent.refresh("app"), toHold: "refresh")
+        try waitUntil("both generations to be kept", deadline: .seconds(20)) {
+            let history = try HTTPClient.send("GET", "/v1/history", to: agent.statusSocket)
+            return try history.json()["generations"].array.count == 2
+        }
+        try expect(try HTTPClient.send("GET", "/v1/diff", to: agent.configSocket), toHold: "diff")
+        try expect(try HTTPClient.send("GET", "/v1/explain/version", to: agent.configSocket), toHold: "explain")
+        try expect(
+            try HTTPClient.send("POST", "/v1/rollback?generation=1&reason=a%20test", to: agent.controlSocket),
+            toHold: "action"
+        )
+        for (path, schema) in Self.reads {
+            try expect(try HTTPClient.send("GET", path, to: agent.statusSocket), toHold: schema)
+        }
+        for verb in ["unpin", "freeze", "thaw"] {
+            try expect(try HTTPClient.send("POST", "/v1/\(verb)", to: agent.controlSocket), toHold: "action")
+        }
+        try expect(
+            try HTTPClient.send("POST", "/v1/rollback?generation=99", to: agent.controlSocket),
+            toHold: "config-error"
+        )
         origin.answer { _ in .http(500) }
         try expect(try agent.refresh("app"), toHold: "refresh")
         for (path, schema) in Self.reads {

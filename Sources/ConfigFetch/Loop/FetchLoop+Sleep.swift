@@ -62,7 +62,7 @@ extension FetchLoop {
         guard let source = sources[name] else { return }
         endWatch(name)
         breakOffProbe(name)
-        var fresh = Source(source.spec, nil)
+        let fresh = Source(source.spec, nil)
         fresh.memory = source.memory
         if fresh.places.count > 1 { fresh.failover.goOn(from: source.failover, at: .max) }
         fresh.underWay = source.underWay

@@ -13,7 +13,9 @@ final class FetchLoop {
 
     /// What the loop itself remembers of a source. Validators are those of the document in use, not of the last one
     /// received: they change only when a flight has passed every stage.
-    struct Source {
+    ///
+    /// An object, which stays where it is: there is much of it, and it is looked up many times for each poll.
+    final class Source {
         let spec: SourceSpec
         /// Itself at each of its places, and whom it is asked through there; none for files.
         let places: [(spec: SourceSpec, client: any SourceClient)]
@@ -66,7 +68,7 @@ final class FetchLoop {
         }
 
         /// Goes on from a stored copy.
-        mutating func take(_ stored: SourceRevision) {
+        func take(_ stored: SourceRevision) {
             validators = stored.validators
             guard places.count > 1 else { return }
             memory.seed(stored, places: places.map(\.spec))
@@ -403,7 +405,7 @@ final class FetchLoop {
         sources = Dictionary(
             uniqueKeysWithValues: specs.map { spec in
                 if let same = old[spec.name], same.spec.version == spec.version { return (spec.name, same) }
-                var new = Source(spec, inUse[spec.name])
+                let new = Source(spec, inUse[spec.name])
                 // What was seen at the same places is as old as before.
                 if let before = old[spec.name], before.spec.url == spec.url, before.spec.mirrors == spec.mirrors {
                     new.memory = before.memory
@@ -443,21 +445,17 @@ final class FetchLoop {
     private func finished(_ flight: Flight, _ outcome: FlightOutcome) {
         let stamp = files.passing.removeValue(forKey: flight)
         let document = underJudgement.removeValue(forKey: flight)
-        guard var source = sources[flight.key] else { return }
+        guard let source = sources[flight.key] else { return }
         source.underWay.remove(flight)
-        if source.sleep.isAsleep {
-            sources[flight.key] = source
-            return putToSleep(flight.key)
-        }
+        if source.sleep.isAsleep { return putToSleep(flight.key) }
         if outcome.isSuperseded {
             // It says nothing about the source as it is now, which has still to be asked.
-            sources[flight.key] = source
             setPoll(flight.key, at: max(MonotonicTime.now.nanoseconds, source.notBefore))
             return
         }
         let delay: UInt64
         if case .failed(_, let retryAfter) = outcome.kind {
-            delay = delayAfterFailure(of: &source, retryAfter)
+            delay = delayAfterFailure(of: source, retryAfter)
         } else {
             if let stamp { source.stamp = stamp }
             if case .notModified = outcome.kind {} else { source.fullAt = MonotonicTime.now.nanoseconds }
@@ -465,7 +463,7 @@ final class FetchLoop {
                 source.memory.accept(document)
                 if document.place == source.failover.active { source.hasMoved = false }
             }
-            delay = delayAfterSuccess(of: &source, outcome.revision)
+            delay = delayAfterSuccess(of: source, outcome.revision)
         }
         var next = MonotonicTime.now.advanced(byNanoseconds: delay).nanoseconds
         if source.hasChangedMeanwhile, source.underWay.isEmpty {
@@ -480,12 +478,11 @@ final class FetchLoop {
             if !source.failover.isExhausted { next = MonotonicTime.now.nanoseconds }
         }
         next = max(next, source.notBefore)
-        sources[flight.key] = source
         setPoll(flight.key, at: next)
         watchOn(flight.key)
     }
 
-    private func delayAfterFailure(of source: inout Source, _ retryAfter: UInt64?) -> UInt64 {
+    private func delayAfterFailure(of source: Source, _ retryAfter: UInt64?) -> UInt64 {
         source.failures += 1
         let rest = min(retryAfter ?? 0, PollSchedule.longestRetryAfter)
         source.notBefore = rest > 0 ? MonotonicTime.now.nanoseconds + rest : 0
@@ -499,7 +496,7 @@ final class FetchLoop {
         )
     }
 
-    private func delayAfterSuccess(of source: inout Source, _ revision: SourceRevision?) -> UInt64 {
+    private func delayAfterSuccess(of source: Source, _ revision: SourceRevision?) -> UInt64 {
         source.failures = 0
         source.notBefore = 0
         if let revision { source.validators = revision.validators }

@@ -1,0 +1,159 @@
+import AgentTestSupport
+import ConfigTrust
+internal import Foundation
+import TestSupport
+import Testing
+
+/// A state directory on a file system of its own, whose disk can be looked at as a power cut at this moment would leave it.
+///
+/// The disk of the inner file system (ext4) is a file on an outer one (XFS) that copies a file at one instant, by
+/// reference: nothing is synced for it, and no write comes in between.
+private final class CutDisk: @unchecked Sendable {
+    let directory: TemporaryDirectory
+    private let outer: String
+    private var mounts: [String] = []
+
+    init() throws {
+        directory = try TemporaryDirectory(prefix: "power")
+        outer = directory.path("outer")
+        try createDirectory(outer)
+        let image = directory.path("outer.img")
+        try Program.check(["truncate", "-s", "512M", image])
+        try Program.check(["mkfs.xfs", "-q", image])
+        try mount(image, on: outer)
+        try Program.check(["truncate", "-s", "48M", outer + "/disk.img"])
+        try Program.check(["mkfs.ext4", "-q", "-F", outer + "/disk.img"])
+    }
+
+    deinit {
+        for path in mounts.reversed() { _ = try? Program.run(["umount", "-l", path]) }
+    }
+
+    /// Mounts the disk, or a copy of it, in place of a directory.
+    func mount(copy: String? = nil, on path: String) throws { try mount(outer + "/" + (copy ?? "disk.img"), on: path) }
+
+    private func mount(_ image: String, on path: String) throws {
+        try Program.check(["mount", "-o", "loop", image, path])
+        mounts.append(path)
+    }
+
+    func unmount(_ path: String) throws {
+        try Program.check(["umount", path])
+        mounts.removeAll { $0 == path }
+    }
+
+    /// What is on the disk now.
+    func cut() throws {
+        unlink(outer + "/cut.img")
+        try Program.check(["cp", "--reflink=always", outer + "/disk.img", outer + "/cut.img"])
+    }
+}
+
+/// The power goes, at any time: what was called durable is there when it is back.
+@Suite("Power cuts", .serialized, .enabled(if: mayMount))
+struct PowerLossTests {
+    private static let rounds = ProcessInfo.processInfo.environment["POWER_ROUNDS"].flatMap { Int($0) } ?? 20
+
+    private static func agent(_ origin: HeldOrigin?, signer: Signer) throws -> FaultAgent {
+        try FaultAgent { directory in
+            try directory.write("keys/test.pub", signer.keys[0].publicKey.pem)
+            let more = ["verify: {keys: \(directory.path("keys")), signature: carried}"]
+            let url = origin?.url("/app.json") ?? "file:///none/app.json"
+            return AgentSettings(sources: ["app": SourceSettings(url: url, poll: "1h", more: more)])
+        }
+    }
+
+    /// What was called durable before each cut, and what was there after it.
+    private struct Outcome {
+        var claimed = 0
+        var found: Int?
+    }
+
+    /// - Parameter environment: of the agent whose power goes.
+    private func cuts(_ rounds: Int, environment: [String: String] = [:]) throws -> [Outcome] {
+        let signer = Signer(PrivateKey())
+        let sequence = Sequence()
+        let origin = try HeldOrigin { _ in
+            let number = sequence.next()
+            let document = NumberedDocument.json("app", number, size: NumberedDocument.anySize)
+            return .http(200, body: (try? signer.carried(document, UInt64(number))) ?? [])
+        }
+        defer { origin.stop() }
+        let disk = try CutDisk()
+        let agent = try Self.agent(origin, signer: signer)
+        try disk.mount(on: agent.directory.path("state"))
+        let after = try Self.agent(nil, signer: signer)
+        try agent.start(environment: environment)
+        try agent.waitUntilReady()
+        let isChanging = Flag()
+        let driver = PendingThreads(count: 1) { _ in
+            while isChanging.isSet { _ = try? agent.refresh() }
+        }
+        defer {
+            isChanging.clear()
+            _ = try? driver.results()
+            agent.kill()
+            try? agent.waitForEnd()
+            // Before the directory goes, with the disk's own.
+            try? disk.unmount(agent.directory.path("state"))
+        }
+        var outcomes: [Outcome] = []
+        var numbers: [Int: Int] = [:]
+        for _ in 1...rounds {
+            // At any instant, and some life in between.
+            let until = ContinuousClock.now + .microseconds(Int.random(in: 20_000...150_000))
+            var durable = 0
+            repeat {
+                let value = try agent.value("")
+                if let generation = value.headers["agent-generation"].flatMap({ Int($0) }) {
+                    numbers[generation] = NumberedDocument.sequence(of: try value.json()["app"])
+                }
+                durable = try agent.status()["durable_generation"].int ?? 0
+            } while ContinuousClock.now < until
+            try disk.cut()
+            let claimed = numbers.filter { $0.key <= durable }.max { $0.key < $1.key }?.value ?? 0
+            outcomes.append(Outcome(claimed: claimed, found: try afterPowerIsBack(disk, after)))
+        }
+        return outcomes
+    }
+
+    /// - Returns: the number of the document that is served then; `nil` where none is, or it is not whole.
+    private func afterPowerIsBack(_ disk: CutDisk, _ agent: FaultAgent) throws -> Int? {
+        let state = agent.directory.path("state")
+        try disk.mount(copy: "cut.img", on: state)
+        defer { try? disk.unmount(state) }
+        try agent.start()
+        defer {
+            agent.kill()
+            try? agent.waitForEnd()
+        }
+        guard (try? agent.waitUntilReady(deadline: .seconds(3))) != nil else { return nil }
+        return NumberedDocument.sequence(of: try agent.value("").json()["app"])
+    }
+
+    @Test("What was durable is there, whole and signed, at whatever instant the power goes")
+    func durable() throws {
+        let outcomes = try cuts(Self.rounds)
+        for (round, outcome) in outcomes.enumerated() {
+            #expect(outcome.found ?? -1 >= outcome.claimed, "cut \(round): \(outcome)")
+        }
+        #expect(Set(outcomes.map(\.claimed)).count > Self.rounds / 2, "it was changing all the time")
+    }
+
+    @Test("Without syncs it is not: the check finds what it is there to find")
+    func control() throws {
+        let directory = try TemporaryDirectory()
+        let source = try directory.write("nosync.c", "int fsync(int d) { (void)d; return 0; }\n")
+        let library = directory.path("nosync.so")
+        try Program.check(["cc", "-shared", "-fPIC", "-o", library, source])
+        let outcomes = try cuts(8, environment: ["LD_PRELOAD": library])
+        #expect(outcomes.contains { ($0.found ?? -1) < $0.claimed }, "\(outcomes)")
+    }
+}
+
+private final class Flag: @unchecked Sendable {
+    private let lock = NSLock()
+    private var value = true
+    var isSet: Bool { lock.withLock { value } }
+    func clear() { lock.withLock { value = false } }
+}
