@@ -267,7 +267,9 @@ let package = Package(
         // Each kind of source against a real server of its kind.
         .testTarget(
             name: "SourceSystemTests",
-            dependencies: ["AgentTestSupport", "ConfigAgent", "ConfigFetch", "ConfigSnapshot", "TestSupport"],
+            dependencies: [
+                "AgentTestSupport", "ConfigAgent", "ConfigFetch", "ConfigSnapshot", "ConfigTrust", "TestSupport",
+            ],
             swiftSettings: strict
         ),
         .testTarget(

@@ -37,4 +37,10 @@ public struct AgentPaths: Sendable, Hashable {
     private func path(_ name: String) -> String {
         runtimeDirectory == "/" ? "/\(name)" : "\(runtimeDirectory)/\(name)"
     }
+
+    /// A file whose time of change is when all values were last confirmed; not there as long as they have not been.
+    public var confirmedFile: String { runtimeDirectory + "/confirmed" }
+
+    /// The socket for the documents that only members of a group read.
+    public func configSocket(of group: String) -> String { "\(runtimeDirectory)/config.\(group).sock" }
 }

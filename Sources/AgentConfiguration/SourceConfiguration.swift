@@ -161,6 +161,9 @@ public struct SourceConfiguration: Sendable, Equatable {
     /// always loaded.
     public var idle: TimeSpan?
 
+    /// The group that alone reads its document, at a socket of its own; `nil` for all who read values.
+    public var readers: String?
+
     public init(name: SourceName, url: String, kind: SourceKind, path: String) {
         self.name = name
         self.url = url

@@ -6,7 +6,7 @@ extension SettingsReader {
         "url", "mirrors", "prefer", "max_latency", "unix_socket", "format", "headers", "auth", "region", "endpoint",
         "max_redirects", "allow_link_local",
         "timeout", "connect_timeout", "tls", "proxy", "poll", "watch", "retry", "verify", "guard", "required",
-        "load", "idle",
+        "load", "idle", "readers",
     ]
 
     /// - Returns: `nil` where so much is wrong that there is nothing to return.
@@ -54,6 +54,7 @@ extension SettingsReader {
         readLimits(members["guard"], into: &source.limits)
         source.required = readBool(members["required"], default: source.required)
         source.idle = idle(members)
+        source.readers = readers(members["readers"], isOnDemand: source.idle != nil)
         if source.idle != nil { source.required = false }
         if let location {
             noteMisplaced(members, for: location.url.kind)
@@ -403,6 +404,23 @@ extension SettingsReader {
         return readSpan(members["idle"], default: .minutes(10), in: .seconds(1)...(.days(30)))
     }
 
+    /// A layer is part of what everybody reads, so only a document that stands by itself can be some group's alone.
+    private mutating func readers(_ setting: Setting?, isOnDemand: Bool) -> String? {
+        guard let setting, let group = text(setting) else { return nil }
+        let isName =
+            !group.isEmpty && group.utf8.count <= 32
+            && group.utf8.allSatisfy { Character(Unicode.Scalar($0)).isGroupNameCharacter } && !group.hasPrefix("-")
+        guard isName else {
+            note(setting, SettingProblem("\(shown(group)) is not a group's name", "see /etc/group"))
+            return nil
+        }
+        if !isOnDemand {
+            let what = "has no effect with a layer, which is part of what everybody reads"
+            note(setting.namePlace, setting.key, what, "write 'load: on_demand', and have it read by itself")
+        }
+        return group
+    }
+
     private mutating func readRetry(_ setting: Setting?, into retry: inout SourceConfiguration.Retry) {
         let members = members(setting, known: ["base", "max"])
         let range = TimeSpan.milliseconds(10)...TimeSpan.days(1)
@@ -423,6 +441,11 @@ extension SettingsReader {
 }
 
 extension Character {
+    fileprivate var isGroupNameCharacter: Bool {
+        self == "-" || self == "_" || ("a"..."z").contains(self) || ("A"..."Z").contains(self)
+            || ("0"..."9").contains(self)
+    }
+
     fileprivate var isLowercaseNameCharacter: Bool {
         self == "-" || ("a"..."z").contains(self) || ("0"..."9").contains(self)
     }

@@ -73,6 +73,10 @@ public final class ControlServer: Sendable {
     private let channels = Mutex("control.channels", [any Channel]())
     /// The one for values, until they are served.
     private let valueChannel = Mutex<(any Channel)?>("control.values", nil)
+    /// The groups that have a socket of their own.
+    private let groups = Mutex("control.groups", Set<String>())
+    private let currentWorkers = Mutex("control.all", [Worker]())
+    private let journal: Journal
     private let connections = ConnectionCount()
     private let book = EventBook()
     private let clients: [Right: Clients]
@@ -83,6 +87,7 @@ public final class ControlServer: Sendable {
     public init(agent: Agent, journal: Journal, options: Options) {
         self.agent = agent
         self.options = options
+        self.journal = journal
         let rights = Right.allCases
         clients = Dictionary(
             uniqueKeysWithValues: rights.map { ($0, Clients(limits: options.limits, rights: rights.count)) }
@@ -137,7 +142,29 @@ public final class ControlServer: Sendable {
         }
         // Publications between the making of a reader and its registration are caught up with here.
         for worker in all { worker.published(agent.publisher.generation) }
+        currentWorkers.withLock { $0 = all }
         for right in Right.allCases { try open(right, workers: all) }
+        openGroupSockets()
+    }
+
+    /// Where the time of the last confirmation is to be told.
+    public var confirmedFile: String { options.paths.confirmedFile }
+
+    /// Opens a socket for each group that alone reads some document and has none yet. Blocks for a moment.
+    public func openGroupSockets() {
+        let wanted = Set(agent.readers.values)
+        let new = groups.withLock { groups in
+            defer { groups.formUnion(wanted) }
+            return wanted.subtracting(groups)
+        }
+        for group in new.sorted() {
+            do {
+                try open(.config, of: group, workers: currentWorkers.withLock { $0 })
+            } catch {
+                let event = ("AGENT_EVENT", "socket_failed")
+                journal.log(JournalRecord(.error, nil, "no socket for group \(group): \(error)", [event]))
+            }
+        }
     }
 
     /// Begins to serve values: once the stored copies are in use, so that nobody is turned away for want of them.
@@ -146,7 +173,8 @@ public final class ControlServer: Sendable {
         if let waiting { Self.wait(for: waiting.setOption(.autoRead, value: true)) }
     }
 
-    private func open(_ right: Right, workers: [Worker]) throws {
+    /// - Parameter group: whose own socket it is to be, where it is one group's.
+    private func open(_ right: Right, of ownGroup: String? = nil, workers: [Worker]) throws {
         let byLoop = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.loop), $0) })
         let reports = reports
         let agent = agent
@@ -156,7 +184,7 @@ public final class ControlServer: Sendable {
         guard let clients = clients[right] else { return }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
-            .serverChannelOption(.autoRead, value: right != .config)
+            .serverChannelOption(.autoRead, value: right != .config || ownGroup != nil)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     // Relaxed: set before the channels are told to stop, on whose loop this is read.
@@ -178,6 +206,7 @@ public final class ControlServer: Sendable {
                     }
                     let router = Router(
                         right: right,
+                        group: ownGroup,
                         worker: worker,
                         reports: reports,
                         agent: agent,
@@ -197,14 +226,22 @@ public final class ControlServer: Sendable {
                     )
                 }
             }
-        let channel: any Channel
-        if let descriptor = options.inherited[right.rawValue] {
-            channel = try bootstrap.withBoundSocket(descriptor).wait()
-        } else {
-            channel = try bind(right, bootstrap)
-        }
+        let channel = try listen(right, of: ownGroup, bootstrap)
         channels.withLock { $0.append(channel) }
-        if right == .config { valueChannel.withLock { $0 = channel } }
+        if right == .config, ownGroup == nil { valueChannel.withLock { $0 = channel } }
+    }
+
+    private func listen(_ right: Right, of group: String?, _ bootstrap: ServerBootstrap) throws -> any Channel {
+        if let group {
+            let path = options.paths.configSocket(of: group)
+            let channel = try bind(path, bootstrap)
+            try hand(over: path, to: group)
+            return channel
+        }
+        if let descriptor = options.inherited[right.rawValue] {
+            return try bootstrap.withBoundSocket(descriptor).wait()
+        }
+        return try bind(right, bootstrap)
     }
 
     private static func fill(
@@ -221,6 +258,26 @@ public final class ControlServer: Sendable {
             limitConfiguration: decoderLimits
         )
         try pipeline.addHandlers(ByteGate(connection), ByteToMessageHandler(decoder), connection)
+    }
+
+    /// Lets the members of a group in, and where that cannot be done, nobody but ourselves.
+    private func hand(over path: String, to group: String) throws {
+        guard chmod(path, 0o600) == 0 else { throw BindError(path: path, reason: String(cString: strerror(errno))) }
+        guard let id = getgrnam(group)?.pointee.gr_gid else {
+            throw BindError(path: path, reason: "there is no group '\(group)'")
+        }
+        guard chown(path, uid_t.max, id) == 0, chmod(path, 0o660) == 0 else {
+            let reason = String(cString: strerror(errno))
+            let advice = "add SupplementaryGroups=\(group) to the unit (systemctl edit agent)"
+            throw BindError(path: path, reason: "it cannot be given to group '\(group)': \(reason); \(advice)")
+        }
+    }
+
+    private func bind(_ path: String, _ bootstrap: ServerBootstrap) throws -> any Channel {
+        // Nobody else's to write to, and so to connect to, until it is known whose it is to be: see `Process.prepare`.
+        let channel = try bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).wait()
+        boundPaths.withLock { $0.append(path) }
+        return channel
     }
 
     private func bind(_ right: Right, _ bootstrap: ServerBootstrap) throws -> any Channel {

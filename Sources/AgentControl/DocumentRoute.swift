@@ -13,6 +13,8 @@ internal import NIOHTTP1
 struct DocumentRoute {
     let agent: Agent
     let worker: Worker
+    /// The group at whose own socket it is asked; `nil` at everybody's.
+    let group: String?
 
     /// - Parameter target: what follows the route in the path.
     func answer(_ request: LocalRequest, _ target: [UInt8]) -> LocalAnswer {
@@ -26,6 +28,7 @@ struct DocumentRoute {
             return .now(Self.badWait(wanted ?? ""))
         }
         let ifNoneMatch = request.headers.first(name: "If-None-Match")
+        if let name = SourceName(text), let refusal = refusal(of: name) { return .now(refusal) }
         if let name = SourceName(text), let document = agent.documents.cached(name) {
             return .now(read(key, in: document, ifNoneMatch))
         }
@@ -34,6 +37,20 @@ struct DocumentRoute {
         }
         guard source.fetch.isOnDemand else { return .now(Self.isLayer(text, key)) }
         return load(source.fetch.name, key, ifNoneMatch, seconds: seconds)
+    }
+
+    /// Who asks at the wrong socket for a document that only some may read, or that all may.
+    private func refusal(of source: SourceName) -> LocalResponse? {
+        let readers = agent.readers[source]
+        guard readers != group else { return nil }
+        let place = readers.map { "config.\($0).sock" } ?? "config.sock"
+        let whose = readers.map { "only for members of group '\($0)'" } ?? "not at the socket of a group"
+        return .error(
+            .forbidden,
+            "not_permitted",
+            "the document of '\(source)' is read \(whose)",
+            hint: "ask at \(place)" + (readers.map { ": agentctl get --source \(source) --group \($0)" } ?? "")
+        )
     }
 
     private func load(_ source: SourceName, _ key: String, _ ifNoneMatch: String?, seconds: Int) -> LocalAnswer {

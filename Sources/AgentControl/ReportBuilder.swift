@@ -75,7 +75,7 @@ final class ReportBuilder: Sendable {
             generation: generation,
             durableGeneration: agent.storeState.durableGeneration,
             snapshot: snapshot,
-            confirmedAt: confirmedAt(facts),
+            confirmedAt: agent.confirmedAt.map { WireTime(unixNanoseconds: $0) },
             workers: pool(generation),
             sources: Dictionary(
                 uniqueKeysWithValues: agent.plan.sources.compactMap { source in
@@ -120,14 +120,6 @@ final class ReportBuilder: Sendable {
 
     private static func seconds(_ nanoseconds: Int64) -> Double {
         Double(max(0, nanoseconds) / 1_000_000) / 1_000
-    }
-
-    /// Only what every source in use has confirmed is confirmed.
-    private func confirmedAt(_ facts: [SourceName: SourceFacts]) -> WireTime? {
-        let inUse = facts.values.filter { $0.revision != nil && !$0.spec.isOnDemand }
-        let times = inUse.compactMap(\.lastSuccessAt)
-        guard !times.isEmpty, times.count == inUse.count else { return nil }
-        return times.min().map { WireTime(unixNanoseconds: $0) }
     }
 
     private func pool(_ generation: UInt64) -> WorkerPool {

@@ -11,6 +11,8 @@ internal import NIOHTTP1
 /// Which request goes where, for the socket that it came in by.
 struct Router {
     let right: Right
+    /// Of the config socket: the group whose own it is; `nil` for everybody's.
+    let group: String?
     let worker: Worker
     let reports: ReportBuilder
     let agent: Agent
@@ -59,11 +61,12 @@ struct Router {
     // MARK: config.sock
 
     private func config(_ request: LocalRequest) -> LocalAnswer {
-        if let key = Self.key(in: request, after: Routes.watch) { return watch(request, key) }
+        if group == nil, let key = Self.key(in: request, after: Routes.watch) { return watch(request, key) }
         if let target = Self.key(in: request, after: Routes.documents) {
             guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
-            return DocumentRoute(agent: agent, worker: worker).answer(request, target)
+            return DocumentRoute(agent: agent, worker: worker, group: group).answer(request, target)
         }
+        guard group == nil else { return .now(unknownPath(request)) }
         if let answer = history(request) { return answer }
         guard let keyBytes = Self.key(in: request, after: Routes.config) else { return .now(unknownPath(request)) }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }

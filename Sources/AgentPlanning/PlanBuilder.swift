@@ -76,7 +76,8 @@ extension AgentPlan.Source {
             fetch: SourceSpec(source),
             format: source.format,
             limits: DocumentDecoder.Limits(maxDepth: source.limits.maxDepth, maxKeys: source.limits.maxKeys),
-            isRequired: source.required
+            isRequired: source.required,
+            readers: source.readers
         )
     }
 }

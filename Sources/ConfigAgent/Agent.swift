@@ -28,6 +28,7 @@ public final class Agent: Sendable {
     public let documents = OnDemandDocuments()
     public let startedAt = WallClock.nowNanoseconds
     private let currentPlan: Mutex<AgentPlan>
+    private let currentReaders: Mutex<[SourceName: String]>
     private let assembly = Mutex<AssemblyBox?>("agent.assembly", nil)
     private let adoptions = Mutex("agent.adoptions", UInt64(0))
     let store: Store
@@ -42,6 +43,7 @@ public final class Agent: Sendable {
     /// - Parameter events: told what happens, on the thread on which it happens. Must not wait.
     public init(_ plan: AgentPlan, events: @escaping @Sendable (AgentEvent) -> Void) throws(StartError) {
         currentPlan = Mutex("agent.plan", plan)
+        currentReaders = Mutex("agent.readers", plan.readers)
         self.events = events
         let pipeline = Pipeline()
         self.pipeline = pipeline
@@ -159,6 +161,7 @@ public final class Agent: Sendable {
         pipeline.ask { [self] in
             let (inUse, restored) = box.assembly.adopt(next, stored: added)
             currentPlan.withLock { $0 = next }
+            currentReaders.withLock { $0 = next.readers }
             store.keep(next.retention)
             lastAdoption.store(WallClock.nowNanoseconds, ordering: .relaxed)
             fetcher.adopt(next.sources.map(\.fetch), inUse: inUse, restored: restored)
@@ -212,6 +215,12 @@ public final class Agent: Sendable {
         return fetcher.readFacts { facts in names.filter { (facts[$0]?.lastSuccessAt ?? .min) < time } }
     }
 
+    /// When all that is in use was last confirmed, in nanoseconds since 1970; `nil` as long as it has not been.
+    public var confirmedAt: Int64? { fetcher.overview(at: .min).confirmedAt }
+
+    /// The groups that alone read some source's document.
+    public var readers: [SourceName: String] { currentReaders.withLock { $0 } }
+
     public var sourceFacts: [SourceName: SourceFacts] { fetcher.facts }
     public var flightStatistics: Fetcher.Flights.Statistics { fetcher.statistics }
     public var storeState: Store.State { store.currentState }
@@ -226,26 +235,18 @@ public final class Agent: Sendable {
         let first = firstSnapshotAt.load(ordering: .relaxed)
         let sources = plan.sources
         let isPublished = first != 0
-        // Judged each second: so only what matters is copied, not ten thousand sources of which all is well.
-        typealias Found = (mattering: [SourceFacts], count: Int, recoveredAt: Int64?)
-        let found = fetcher.readFacts { facts -> Found in
-            var found: Found = ([], facts.count, nil)
-            // In the order in which they lie in memory.
-            for index in facts.values.indices {
-                if facts.values[index].matters(at: now) { found.mattering.append(facts.values[index]) }
-                if let time = facts.values[index].recoveredAt {
-                    found.recoveredAt = max(time, found.recoveredAt ?? time)
-                }
-            }
-            return found
-        }
+        // Judged each second: so only what matters is looked at, not ten thousand sources of which all is well.
+        let found = fetcher.overview(at: now)
         let lacking = Set(found.mattering.filter { $0.revision == nil }.map(\.spec.name))
         // While the sources are being replaced by others, nobody is known.
         let isAwaited = isPublished && (!lacking.isEmpty || found.count != sources.count)
         let known = isAwaited ? fetcher.readFacts { facts in Set(facts.keys) } : []
-        let awaited = !isAwaited ? [] : sources.filter { source in
-            source.isRequired && (lacking.contains(source.fetch.name) || !known.contains(source.fetch.name))
-        }.map(\.fetch.name)
+        let awaited =
+            !isAwaited
+            ? []
+            : sources.filter { source in
+                source.isRequired && (lacking.contains(source.fetch.name) || !known.contains(source.fetch.name))
+            }.map(\.fetch.name)
         return Health.Facts(
             startedAt: startedAt,
             firstSnapshotAt: first == 0 ? nil : first,

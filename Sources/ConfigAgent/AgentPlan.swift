@@ -12,13 +12,17 @@ public struct AgentPlan: Sendable, Equatable {
         public var limits: DocumentDecoder.Limits
         /// Whether nothing is published before this source has given a document.
         public var isRequired: Bool
+        /// The group that alone reads its document; `nil` for all who read values. For a source on demand.
+        public var readers: String?
 
         public init(
             fetch: SourceSpec,
             format: DocumentFormat? = nil,
             limits: DocumentDecoder.Limits = .init(),
-            isRequired: Bool = true
+            isRequired: Bool = true,
+            readers: String? = nil
         ) {
+            self.readers = readers
             self.fetch = fetch
             self.format = format
             self.limits = limits
@@ -36,6 +40,12 @@ public struct AgentPlan: Sendable, Equatable {
         self.sources = sources
         self.stateDirectory = stateDirectory
         self.retention = retention
+    }
+
+    /// By source: the group that alone reads its document.
+    var readers: [SourceName: String] {
+        Dictionary(sources.compactMap { source in source.readers.map { (source.fetch.name, $0) } }) { first, _ in first
+        }
     }
 
     /// The sources whose documents make up the configuration: a copy.

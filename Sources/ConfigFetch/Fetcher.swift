@@ -161,6 +161,11 @@ public final class Fetcher: Sendable {
     /// All facts, copied.
     public var facts: [SourceName: SourceFacts] { board.all }
 
+    /// A look at all of them, cheap enough for each second.
+    ///
+    /// - Parameter now: nanoseconds since 1970.
+    public func overview(at now: Int64) -> SourcesOverview { board.overview(at: now) }
+
     /// Lends all facts out under a lock that the fetch thread takes too: `body` must be short and must not wait.
     public func readFacts<Result: Sendable>(_ body: ([SourceName: SourceFacts]) -> Result) -> Result {
         board.read(body)

@@ -42,6 +42,9 @@ public struct SourceFacts: Sendable {
     /// Whether nobody has read its document lately, so that none is in use and the source is not asked.
     public var isAsleep: Bool
 
+    /// Its place among those of all.
+    fileprivate var slot = 0
+
     public init(spec: SourceSpec) {
         self.spec = spec
         isAsleep = spec.isOnDemand
@@ -50,14 +53,6 @@ public struct SourceFacts: Sendable {
     /// A source that was not confirmed for this long is stale: three polls missed, and one request's time.
     public var staleAfterNanoseconds: Int64 {
         Int64(clamping: spec.poll.upperBound) * 3 + Int64(spec.timeoutMilliseconds) * 1_000_000
-    }
-
-    /// Whether there is anything about it, but for the time of its recovery, that a judgement of the agent's health
-    /// depends on.
-    public func matters(at now: Int64) -> Bool {
-        guard !isAsleep else { return false }
-        return consecutiveFailures > 0 || isLastGood || revision == nil || (staleSince ?? now) < now
-            || (expiresAt ?? .max) <= now || distrust != nil
     }
 
     /// From when on what is in use is out of date by its own word; `nil` where it does not say.
@@ -85,6 +80,22 @@ public struct SourceFacts: Sendable {
     public func failureToRestFrom(at now: Int64) -> StageFailure? {
         guard consecutiveFailures > 0, nextPollAt.map({ $0 > now }) ?? !isAsleep else { return nil }
         return lastFailure?.failure
+    }
+
+    /// Takes over a new plan for it. Where it means something else now only what is in use and what was counted stays.
+    fileprivate mutating func adopt(_ spec: SourceSpec, inUse: SourceRevision?) {
+        if self.spec.version != spec.version {
+            consecutiveFailures = 0
+            failingSince = nil
+            revision = inUse
+            place = 0
+            watch = nil
+            isLastGood = revision != nil && self.spec.location != spec.location
+            if isAsleep { nextPollAt = nil }
+            // One that is read goes on being asked.
+            isAsleep = spec.isOnDemand && (isAsleep || !self.spec.isOnDemand)
+        }
+        self.spec = spec
     }
 
     mutating func fallAsleep(at now: Int64) {
@@ -160,59 +171,133 @@ public struct SourceFacts: Sendable {
     }
 }
 
+/// What a judgement of all sources begins with: few bytes and no references, so that a look at ten thousand of them each
+/// second costs next to nothing.
+private struct Vitals {
+    /// Whether it is to be looked at whatever the time is.
+    var isConspicuous: Bool
+    var isAsleep: Bool
+    /// Whether there is something of it in use that all readers see.
+    var isInUse: Bool
+    // Nanoseconds since 1970; the extremes where there is no such time.
+    var lastSuccessAt: Int64
+    var staleSince: Int64
+    var expiresAt: Int64
+    var recoveredAt: Int64
+
+    /// - Parameter facts: lent, because a copy of all that is in them is what is to be avoided.
+    init(of facts: inout SourceFacts) {
+        isConspicuous =
+            facts.consecutiveFailures > 0 || facts.isLastGood || facts.revision == nil || facts.distrust != nil
+        isAsleep = facts.isAsleep
+        isInUse = facts.revision != nil && !facts.spec.isOnDemand
+        lastSuccessAt = facts.lastSuccessAt ?? .min
+        staleSince = facts.staleSince ?? .max
+        expiresAt = facts.expiresAt ?? .max
+        recoveredAt = facts.recoveredAt ?? .min
+    }
+
+    /// - Returns: what is left of `facts` after a change, and whose it is.
+    static func after(_ change: (inout SourceFacts) -> Void, _ facts: inout SourceFacts) -> (slot: Int, Vitals) {
+        change(&facts)
+        return (facts.slot, Vitals(of: &facts))
+    }
+
+    /// Whether a judgement of the agent's health depends on it.
+    func matter(at now: Int64) -> Bool { !isAsleep && (isConspicuous || staleSince < now || expiresAt <= now) }
+}
+
+/// All sources at one time.
+public struct SourcesOverview: Sendable {
+    /// Those that a judgement of the agent's health depends on.
+    public var mattering: [SourceFacts] = []
+    public var count = 0
+    /// When one of them recovered last, nanoseconds since 1970.
+    public var recoveredAt: Int64?
+    /// When all that is in use was last confirmed: the oldest of the last successes; `nil` while one has had none.
+    public var confirmedAt: Int64?
+}
+
 /// The facts of all sources, for whoever reports on them.
 final class SourceBoard: Sendable {
-    private let facts: Mutex<[SourceName: SourceFacts]>
+    private struct State {
+        var facts: [SourceName: SourceFacts]
+        /// In the order of ``SourceFacts/slot``.
+        var names: [SourceName] = []
+        var vitals: [Vitals] = []
+
+        init(_ facts: [SourceName: SourceFacts]) {
+            self.facts = facts
+            names = Array(facts.keys)
+            vitals.reserveCapacity(names.count)
+            for (slot, name) in names.enumerated() {
+                guard let index = self.facts.index(forKey: name) else { continue }
+                self.facts.values[index].slot = slot
+                vitals.append(Vitals(of: &self.facts.values[index]))
+            }
+        }
+    }
+
+    private let state: Mutex<State>
 
     init(_ specs: [SourceSpec]) {
-        facts = Mutex(
-            "sources.board",
-            Dictionary(uniqueKeysWithValues: specs.map { ($0.name, SourceFacts(spec: $0)) })
-        )
+        let facts = Dictionary(uniqueKeysWithValues: specs.map { ($0.name, SourceFacts(spec: $0)) })
+        state = Mutex("sources.board", State(facts))
     }
 
     func update(_ source: SourceName, _ change: (inout SourceFacts) -> Void) {
-        facts.withLock { facts in
-            guard let index = facts.index(forKey: source) else { return }
-            change(&facts.values[index])
+        state.withLock { state in
+            guard let index = state.facts.index(forKey: source) else { return }
+            let (slot, vitals) = Vitals.after(change, &state.facts.values[index])
+            state.vitals[slot] = vitals
         }
     }
 
     /// Takes over new sources. Of one that means something else now only what is in use and what was counted stays.
     func adopt(_ specs: [SourceSpec], inUse: [SourceName: SourceRevision], restored: Set<SourceName>) {
-        facts.withLock { facts in
-            let old = facts
-            facts = Dictionary(
-                uniqueKeysWithValues: specs.map { spec in
-                    guard var known = old[spec.name] else {
-                        var fresh = SourceFacts(spec: spec)
-                        fresh.revision = inUse[spec.name]
-                        fresh.isLastGood = restored.contains(spec.name)
-                        return (spec.name, fresh)
+        state.withLock { state in
+            let old = state.facts
+            state = State(
+                Dictionary(
+                    uniqueKeysWithValues: specs.map { spec in
+                        guard var known = old[spec.name] else {
+                            var fresh = SourceFacts(spec: spec)
+                            fresh.revision = inUse[spec.name]
+                            fresh.isLastGood = restored.contains(spec.name)
+                            return (spec.name, fresh)
+                        }
+                        known.adopt(spec, inUse: inUse[spec.name])
+                        return (spec.name, known)
                     }
-                    if known.spec.version != spec.version {
-                        known.consecutiveFailures = 0
-                        known.failingSince = nil
-                        known.revision = inUse[spec.name]
-                        known.place = 0
-                        known.watch = nil
-                        known.isLastGood = known.revision != nil && known.spec.location != spec.location
-                        if known.isAsleep { known.nextPollAt = nil }
-                        // One that is read goes on being asked.
-                        known.isAsleep = spec.isOnDemand && (known.isAsleep || !known.spec.isOnDemand)
-                    }
-                    known.spec = spec
-                    return (spec.name, known)
-                }
+                )
             )
         }
     }
 
     /// A copy: the next change to any of them then has to copy them all. Not for what is done all the time.
-    var all: [SourceName: SourceFacts] { facts.withLock { $0 } }
+    var all: [SourceName: SourceFacts] { state.withLock { $0.facts } }
 
     /// Lends them out under the lock, for a short look.
     func read<Result: Sendable>(_ body: ([SourceName: SourceFacts]) -> Result) -> Result {
-        facts.withLock { body($0) }
+        state.withLock { body($0.facts) }
+    }
+
+    /// - Parameter now: nanoseconds since 1970.
+    func overview(at now: Int64) -> SourcesOverview {
+        state.withLock { state in
+            var overview = SourcesOverview(count: state.names.count)
+            var (recovered, confirmed) = (Int64.min, Int64.max)
+            for slot in state.vitals.indices {
+                let vitals = state.vitals[slot]
+                if vitals.matter(at: now), let facts = state.facts[state.names[slot]] {
+                    overview.mattering.append(facts)
+                }
+                recovered = max(recovered, vitals.recoveredAt)
+                if vitals.isInUse { confirmed = min(confirmed, vitals.lastSuccessAt) }
+            }
+            overview.recoveredAt = recovered == .min ? nil : recovered
+            overview.confirmedAt = confirmed == .min || confirmed == .max ? nil : confirmed
+            return overview
+        }
     }
 }

@@ -5,9 +5,11 @@ internal import Curl
 /// Asks the agent, once it is known to live.
 struct AgentConnection {
     /// The agent's sockets, by what they allow.
-    enum Socket {
+    enum Socket: Equatable {
         case status
         case config
+        /// For what only members of a group read.
+        case configOf(String)
         case control
         case locks
     }
@@ -93,6 +95,7 @@ struct AgentConnection {
         switch socket {
         case .status: paths.statusSocket
         case .config: paths.configSocket
+        case .configOf(let group): paths.configSocket(of: group)
         case .control: paths.controlSocket
         case .locks: paths.locksSocket
         }
@@ -108,7 +111,12 @@ struct AgentConnection {
         case .noSuchSocket: return stuck("\(place): there is no such socket")
         case .refused: return stuck("\(place): nobody listens there")
         case .noPermission:
-            let group = socket == .control ? "agent-admin" : "agent"
+            let group =
+                switch socket {
+                case .control: "agent-admin"
+                case .configOf(let group): group
+                case .status, .config, .locks: "agent"
+                }
             return Problem(
                 "no permission to use \(path)",
                 remedy: "run agentctl as root or as a member of the group \(group)",

@@ -28,11 +28,17 @@ struct GetCommand: AgentCommand {
     )
     var wait: Int?
 
+    @Option(
+        help: ArgumentHelp("Ask as a member of this group, which alone reads the document.", valueName: "name")
+    )
+    var group: String?
+
     @Argument(help: "The dotted key of a value or of an object; without it, all of the configuration or document.")
     var key: String?
 
     func validate() throws {
         if raw, options.output == .json { throw ValidationError("--raw does not go with --output json.") }
+        if group != nil, source == nil { throw ValidationError("--group goes with --source only.") }
         if wait != nil, source == nil { throw ValidationError("--wait goes with --source only.") }
         let range = Routes.documentWait.range
         if let wait, !range.contains(wait) {
@@ -50,7 +56,8 @@ struct GetCommand: AgentCommand {
         let key = key ?? ""
         // A little longer than the agent waits, so that it says why.
         let limit = source == nil ? 10_000 : ((wait ?? Routes.documentWait.usual) + 5) * 1_000
-        let response = try AgentConnection(options, defaultTimeoutMilliseconds: limit).request(.config, path: path)
+        let connection = AgentConnection(options, defaultTimeoutMilliseconds: limit)
+        let response = try connection.request(group.map { .configOf($0) } ?? .config, path: path)
         let value = ConfigValue(
             key: key,
             json: response.body,

@@ -57,6 +57,7 @@ struct ConfigurationDiff: Equatable {
         ("poll", { $0.poll == $1.poll }), ("retry", { $0.retry == $1.retry }),
         ("verify", { $0.verification == $1.verification }), ("guard", { $0.limits == $1.limits }),
         ("required", { $0.required == $1.required }), ("load", { ($0.idle == nil) == ($1.idle == nil) }),
+        ("readers", { $0.readers == $1.readers }),
         ("idle", { $0.idle == $1.idle || $0.idle == nil || $1.idle == nil }),
     ]
 

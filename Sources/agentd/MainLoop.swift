@@ -18,9 +18,11 @@ struct MainLoop {
     private let service: ServiceManager
     private let started = MonotonicTime.now
     private var watchdog: Watchdog?
+    private var confirmed: ConfirmedFile
     private var isReady = false
     private var lastStatus = ""
     private var nextStatus = MonotonicTime(nanoseconds: 0)
+    private var nextConfirmed = MonotonicTime(nanoseconds: 0)
     private var nextExtension = MonotonicTime(nanoseconds: 0)
 
     init(agent: Agent, server: ControlServer, reloader: Reloader, journal: Journal, service: ServiceManager) {
@@ -29,6 +31,7 @@ struct MainLoop {
         self.reloader = reloader
         self.journal = journal
         self.service = service
+        confirmed = ConfirmedFile(path: server.confirmedFile)
         watchdog = service.watchdogNanoseconds.map { interval in
             Watchdog((agent.lifeSigns + server.lifeSigns).map { Pulse($0, ask: $1) }, intervalNanoseconds: interval)
         }
@@ -42,6 +45,7 @@ struct MainLoop {
             if event == .terminate { break }
             if event == .hangUp { reloader.reload { _ in } }
             if isReady { tellStatus() } else { tellStart() }
+            tellConfirmed()
         }
         journal.log(
             JournalRecord(
@@ -95,6 +99,15 @@ struct MainLoop {
         else { return }
         nextExtension = now.advanced(byNanoseconds: 5 * Self.second)
         service.extendStart(seconds: 15)
+    }
+
+    /// At most once a second, too: with ten thousand sources something is confirmed all the time.
+    private mutating func tellConfirmed() {
+        let now = MonotonicTime.now
+        guard now >= nextConfirmed else { return }
+        nextConfirmed = now.advanced(byNanoseconds: Self.second)
+        confirmed.update(agent.confirmedAt)
+        server.openGroupSockets()
     }
 
     /// At most once a second.

@@ -7,6 +7,8 @@ enum Process {
     static func prepare() {
         // A client that goes away is an error of one write, not a signal to the process.
         signal(SIGPIPE, SIG_IGN)
+        // What is made is nobody else's to write to, and a socket nobody else's to connect to, until it is given away.
+        umask(umask(0o022) | 0o022)
         // Documents and headers may hold secrets: no core.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)

@@ -488,7 +488,7 @@ struct BadConfigurationTests {
                 "agent.yaml:9:3: sources.three: never read: not among the layers; add it to 'layers' or remove it",
                 "agent.yaml:10:15: layers: there is no source 'four'; known here: one, two, three",
                 "agent.yaml:11:1: colour: unknown key; known here: runtime_dir, state_dir, workers, sources, layers, "
-                    + "locks, limits",
+                    + "history, locks, limits",
             ]
         )
     }

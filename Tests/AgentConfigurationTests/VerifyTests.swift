@@ -107,6 +107,16 @@ struct VerifyTests {
         #expect(beside.contains("nothing lies beside a document"))
     }
 
+    @Test("Readers of a group: for documents on demand only")
+    func readers() throws {
+        let good = try parse(withSource("load: on_demand", "readers: dbas"))
+        #expect(good.sources[0].readers == "dbas")
+        #expect(complaints(withSource("readers: dbas")).joined().contains("has no effect with a layer"))
+        #expect(
+            complaints(withSource("load: on_demand", "readers: \"../x\"")).joined().contains("is not a group's name")
+        )
+    }
+
     @Test("Keys that change are taken up; while their directory cannot be read those of before stay")
     func rereading() throws {
         try writeKeys()

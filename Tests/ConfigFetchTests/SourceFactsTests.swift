@@ -23,23 +23,55 @@ import Testing
         return facts
     }
 
+    /// Whether a judgement of the agent's health looks at it.
+    private func matters(_ facts: SourceFacts, at now: Int64) -> Bool {
+        let board = SourceBoard([facts.spec])
+        board.update(facts.spec.name) { $0 = facts }
+        return !board.overview(at: now).mattering.isEmpty
+    }
+
+    @Test("What all have confirmed is as old as the oldest confirmation, and nothing while one has given none")
+    func confirmed() {
+        let specs = (0..<3).map { number in
+            SourceSpec(name: SourceName("s\(number)")!, kind: .http, url: "http://x/", poll: 1_000...1_000)
+        }
+        let board = SourceBoard(specs)
+        #expect(board.overview(at: 0).confirmedAt == nil)
+        for (number, spec) in specs.enumerated() {
+            board.update(spec.name) { facts in
+                facts.revision = well.revision
+                facts.lastSuccessAt = Int64(100 + number)
+                facts.recoveredAt = Int64(200 + number)
+            }
+        }
+        #expect(board.overview(at: 0).confirmedAt == 100)
+        #expect(board.overview(at: 0).recoveredAt == 202)
+        #expect(board.overview(at: 0).count == 3)
+        board.update(specs[1].name) { $0.lastSuccessAt = nil }
+        #expect(board.overview(at: 0).confirmedAt == nil)
+        // Another order of things: each goes on to have its own.
+        board.adopt(specs.reversed(), inUse: [:], restored: [])
+        board.update(specs[1].name) { $0.lastSuccessAt = 90 }
+        #expect(board.overview(at: 0).confirmedAt == 90)
+    }
+
     @Test("Health is judged from all that are not well, and of those alone; not of those that sleep")
     func whatMatters() {
-        #expect(!well.matters(at: 101 * second))
-        #expect(well.matters(at: 100 * second + well.staleAfterNanoseconds + 1))
+        #expect(!matters(well, at: 101 * second))
+        #expect(matters(well, at: 100 * second + well.staleAfterNanoseconds + 1))
         let changes: [(inout SourceFacts) -> Void] = [
             { $0.consecutiveFailures = 1 }, { $0.isLastGood = true }, { $0.revision = nil },
         ]
         for change in changes {
             var facts = well
             change(&facts)
-            #expect(facts.matters(at: 101 * second))
+            #expect(matters(facts, at: 101 * second))
             facts.isAsleep = true
-            #expect(!facts.matters(at: 101 * second))
+            #expect(!matters(facts, at: 101 * second))
         }
         // Whoever has recovered would matter for ever: after a restart from stored copies that is every source.
         var recovered = well
         recovered.recoveredAt = 1
-        #expect(!recovered.matters(at: 101 * second))
+        #expect(!matters(recovered, at: 101 * second))
     }
 }

@@ -207,7 +207,9 @@ final class CrashRig: @unchecked Sendable {
         let halves = [("generations", ofGenerations), ("history", ofHistory)].flatMap { place, names in
             names.map { "\(place)/\($0)" }
         }
-        return (strays + halves + names(agent.directory.path("state")).subtracting(kept)).sorted().map { "stray file \($0)" }
+        return (strays + halves + names(agent.directory.path("state")).subtracting(kept)).sorted().map {
+            "stray file \($0)"
+        }
     }
 }
 

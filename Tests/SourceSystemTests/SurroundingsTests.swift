@@ -1,3 +1,5 @@
+import AgentTestSupport
+import ConfigTrust
 import Foundation
 import TestSupport
 import Testing
@@ -90,6 +92,61 @@ struct SurroundingsTests {
         // Each name that hangs may cost a thread of libcurl's, which outlives it: one each at first, then 64 in five seconds.
         let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(agent.program.pid)/task").count
         #expect(threads < 900, "\(threads) threads")
+    }
+
+    @Test(
+        "A wall clock that is wrong: set forward nothing new is taken, set back nothing older is; what was in use stays"
+    )
+    func clockAgainstSignatures() throws {
+        let library = try #require(
+            (try FileManager.default.contentsOfDirectory(atPath: "/usr/lib")).map {
+                "/usr/lib/\($0)/faketime/libfaketimeMT.so.1"
+            }.first { FileManager.default.fileExists(atPath: $0) }
+        )
+        let files = try TemporaryDirectory(prefix: "clock")
+        let time = try files.write("time", "+0s\n")
+        let signer = Signer(PrivateKey())
+        try files.write("keys/test.pub", signer.keys[0].publicKey.pem)
+        func publish(_ version: UInt64) throws {
+            try files.write("app.json", try signer.carried(#"{"v": \#(version)}"#, version))
+        }
+        try publish(5)
+        let more = ["verify: {keys: \(files.path("keys")), signature: carried}", "watch: false"]
+        let settings = AgentSettings(
+            sources: ["app": SourceSettings(url: "file://\(files.path("app.json"))", poll: "1h", more: more)]
+        )
+        let environment = [
+            "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": time, "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        ]
+        let agent = try AgentProcess(settings, environment: environment) { command, _ in
+            ["sh", "-c", "exec \"$@\"", "sh"] + command
+        }
+        try agent.waitUntilReady()
+        func refresh() throws -> String? {
+            let app = try agent.refresh("app").json()["sources"]["app"]
+            return app["error"]["code"].string ?? app["outcome"].string
+        }
+        // Ten years ahead.
+        try files.write("time", "+3650d\n")
+        try publish(6)
+        #expect(try refresh() == "expired")
+        #expect(try agent.value("v").line == "5")
+        try waitUntil("health to say so") {
+            try agent.status()["health"]["reasons"].array.contains { $0["code"].string == "source_expired" }
+        }
+        // Ten years back.
+        try files.write("time", "-3650d\n")
+        try publish(4)
+        #expect(try refresh() == "older_version")
+        #expect(try agent.value("v").line == "5")
+        try publish(6)
+        #expect(try refresh() == "published")
+        // And right again.
+        try files.write("time", "+0s\n")
+        try publish(7)
+        #expect(try refresh() == "published")
+        #expect(try agent.value("v").line == "7")
     }
 
     @Test("A wall clock that jumps a day ahead and back changes neither the pace of polls nor what is served")

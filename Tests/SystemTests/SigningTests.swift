@@ -76,25 +76,50 @@ struct SigningTests {
         let document = path("app.json")
         succeeds(
             try agentctl(
-                "sign", document, "--source", "app", "--signer", path("ssl.pub"), "--signer", path("sig.pub"),
+                "sign",
+                document,
+                "--source",
+                "app",
+                "--signer",
+                path("ssl.pub"),
+                "--signer",
+                path("sig.pub"),
                 "--envelope-only"
             )
         )
         let envelope = document + ".envelope"
         try Program.check([
-            "openssl", "pkeyutl", "-sign", "-rawin", "-inkey", path("ssl.key"), "-in", envelope, "-out", path("ssl.sig"),
+            "openssl", "pkeyutl", "-sign", "-rawin", "-inkey", path("ssl.key"), "-in", envelope, "-out",
+            path("ssl.sig"),
         ])
         try Program.check(["signify-openbsd", "-S", "-s", path("sig.sec"), "-m", envelope, "-x", path("sig.sig")])
         succeeds(try agentctl("sign", document, "--attach", path("ssl.sig"), "--signer", path("ssl.pub")))
         let one = try agentctl(
-            "verify", document, "--source", "app", "--key", path("ssl.pub"), "--key", path("sig.pub"), "--threshold", "2"
+            "verify",
+            document,
+            "--source",
+            "app",
+            "--key",
+            path("ssl.pub"),
+            "--key",
+            path("sig.pub"),
+            "--threshold",
+            "2"
         )
         #expect(one.code == 1 && one.standardError.contains("1 trusted keys"), "\(one)")
         succeeds(try agentctl("sign", document, "--attach", path("sig.sig"), "--signer", path("sig.pub")))
         succeeds(
             try agentctl(
-                "verify", document, "--source", "app", "--key", path("ssl.pub"), "--key", path("sig.pub"),
-                "--threshold", "2"
+                "verify",
+                document,
+                "--source",
+                "app",
+                "--key",
+                path("ssl.pub"),
+                "--key",
+                path("sig.pub"),
+                "--threshold",
+                "2"
             )
         )
         // A signature under something else is not attached.
@@ -106,8 +131,16 @@ struct SigningTests {
     func trust() throws {
         for name in ["root", "one", "two"] { succeeds(try agentctl("keygen", path(name))) }
         let made = try agentctl(
-            "trust", path("trust"), "--root", path("root.pub"), "--key", path("one.pub"), "--sign-with", path("root.key"),
-            "-o", "json"
+            "trust",
+            path("trust"),
+            "--root",
+            path("root.pub"),
+            "--key",
+            path("one.pub"),
+            "--sign-with",
+            path("root.key"),
+            "-o",
+            "json"
         )
         let root = try #require(try made.json["root"].string)
         try directory.write("app.json", #"{"v": 1}"#)
@@ -126,7 +159,14 @@ struct SigningTests {
         )
         succeeds(
             try agentctl(
-                "trust", path("trust"), "--key", path("two.pub"), "--revoke", revoked, "--sign-with", path("root.key")
+                "trust",
+                path("trust"),
+                "--key",
+                path("two.pub"),
+                "--revoke",
+                revoked,
+                "--sign-with",
+                path("root.key")
             )
         )
         try directory.write("app.json", #"{"v": 2}"#)
