@@ -362,7 +362,9 @@ final class Assembly {
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.isSame(as: verified) {
             confirm(&same, verified, stage, fetchedAt: fetchedAt)
-            return (current == nil ? .held : .unchanged, verified.trace)
+            // What is held back is so also when it comes again.
+            let isHeld = current == nil || running(name)?.digest != verified.digest
+            return (isHeld ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
