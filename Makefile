@@ -165,7 +165,7 @@ bench-ladder: bench-programs ## measure the ladder against others, figures in .b
 bench-agent: deps-bench build ## measure the programs, figures in .build/bench/agent.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product AgentBench
 	@.build/benchmarks-on/release/AgentBench .build/release .build/bench/agent.json \
-		$(or $(MEASURES),basics growth reads stalled folding watchers deaf)
+		$(or $(MEASURES),basics growth reads stalled disk folding watchers deaf)
 
 bench-fetch: deps-bench build ## measure polls of many sources, the way of a change, an outage; figures in .build/bench/fetch.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product AgentBench

@@ -6,6 +6,8 @@ final class Agent {
     private let binaries: URL
     private var process: Process?
     private var manager: Int32 = -1
+    /// More variables of its environment.
+    var environment: [String: String] = [:]
     /// The document from its second key on.
     private let rest: String
     private(set) var sequence = 0
@@ -70,7 +72,8 @@ final class Agent {
         let process = Process()
         process.executableURL = binaries.appending(path: "agentd")
         process.arguments = ["--config", file("agent.yaml").path, "--log-level", "warning"] + arguments
-        process.environment = ["NOTIFY_SOCKET": file("notify").path, "PATH": "/usr/bin:/bin"]
+        let own = ["NOTIFY_SOCKET": file("notify").path, "PATH": "/usr/bin:/bin"]
+        process.environment = own.merging(environment) { $1 }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()

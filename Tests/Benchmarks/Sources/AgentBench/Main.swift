@@ -22,6 +22,7 @@ struct Main {
             ("basics", 1_024, { try basics(binaries) }),
             ("reads", 1_024, { try LocalReads(binaries: binaries).againstNginx() }),
             ("stalled", 4_096, { try LocalReads(binaries: binaries).besideStalled() }),
+            ("disk", 1_024, { try LocalReads(binaries: binaries).besideBrokenDisk() }),
             ("growth", 1_024, { try Growth(binaries: binaries).measure() }),
             ("folding", 1_024, { try Folding(binaries: binaries).measure() }),
             ("polling", 4_096, { try Polling(binaries: binaries).measure() }),
