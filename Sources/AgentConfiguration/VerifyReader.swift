@@ -106,14 +106,15 @@ extension SettingsReader {
             return nil
         }
         let ring = KeyRing(keys: keys, revoked: revoked)
-        guard !ring.isEmpty else {
-            let what = "there is no key in \(directory) that is not revoked"
+        // Where all are revoked nothing new is taken, and that is what was meant.
+        guard !keys.isEmpty else {
+            let what = "there is no key in \(directory)"
             note(setting, SettingProblem(what, "put a public key there, as NAME.pub: agentctl keygen makes one"))
             return nil
         }
         let count = readInteger(threshold, default: 1, in: 1...Envelope.mostKeys)
-        if let threshold, count > ring.trusted.count {
-            let what = "\(count) keys have to sign, and \(directory) holds \(ring.trusted.count)"
+        if let threshold, count > keys.count {
+            let what = "\(count) keys have to sign, and \(directory) holds \(keys.count)"
             note(threshold, SettingProblem(what, "add keys, or lower the number"))
         }
         return SignaturePolicy(ring: ring, threshold: count)

@@ -29,8 +29,8 @@ struct OperatorRoute {
         default: return nil
         }
         if let refusal = Self.badReason(request) { return .now(refusal) }
-        let (agent, peer, reason) = (agent, peer, request.query["reason"])
-        return SlowAnswer.make(loop) { deadline in
+        let (agent, peer, reason) = (agent, peer, Self.reason(request))
+        return SlowAnswer.make(loop, in: .commands) { deadline in
             let command = Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason)
             do throws(Agent.Refusal) {
                 return .json(ActionReport(action, try agent.perform(action, command, until: deadline)))
@@ -40,17 +40,24 @@ struct OperatorRoute {
         }
     }
 
-    /// Has it told who has commanded what is done elsewhere.
-    func note(_ action: OperatorAction, _ request: LocalRequest) {
-        let (agent, peer, reason) = (agent, peer, request.query["reason"])
+    /// Has it told who has commanded what is done elsewhere, and why it was not, where it was not.
+    @Sendable
+    func note(_ action: OperatorAction, reason: String?, refusal: String?) {
+        let (agent, peer) = (agent, peer)
         // The user's name may be a server's business.
         let thread = NamedThread("agent-command") {
-            agent.note(action, Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason))
+            agent.note(action, Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason), refusal: refusal)
         }
         if thread == nil {
             let actor = Actor(uid: peer.uid, pid: peer.pid)
-            agent.note(action, Command(by: actor, at: WallClock.nowNanoseconds, reason: reason))
+            agent.note(action, Command(by: actor, at: WallClock.nowNanoseconds, reason: reason), refusal: refusal)
         }
+    }
+
+    /// In one line, so that in the journal it is nobody else's words; `nil` where none is given.
+    static func reason(_ request: LocalRequest) -> String? {
+        let words = request.query["reason"]?.split { $0.isWhitespace || $0.unicodeScalars.contains { $0.value < 0x20 } }
+        return words.flatMap { $0.isEmpty ? nil : $0.joined(separator: " ") }
     }
 
     static func badReason(_ request: LocalRequest) -> LocalResponse? {

@@ -219,7 +219,7 @@ final class ReportBuilder: Sendable {
         let facts = agent.sourceFacts
         return agent.plan.sources.compactMap { source in
             let name = source.fetch.name
-            guard !source.fetch.isOnDemand, let known = facts[name], (known.lastSuccessAt ?? .min) < limit else {
+            guard !source.fetch.isOnDemand, let known = facts[name], (known.confirmedAt ?? .min) < limit else {
                 return nil
             }
             return (name, known.consecutiveFailures > 0 && (known.nextPollAt ?? 0) > now)

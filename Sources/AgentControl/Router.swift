@@ -21,7 +21,7 @@ struct Router {
 
     func answer(_ request: LocalRequest) -> LocalAnswer {
         switch right {
-        case .status: request.path == Routes.wait ? wait(request) : .now(status(request))
+        case .status: slowStatus(request) ?? .now(status(request))
         case .config: config(request)
         case .control: control(request)
         }
@@ -35,7 +35,6 @@ struct Router {
         case Routes.status: return .json(reports.status(worker))
         case Routes.locks: return .json(reports.locks())
         case Routes.sources: return .json(reports.sources())
-        case Routes.history: return .json(HistoryReport(agent))
         case Routes.metrics:
             let text = MetricsText.render(
                 reports.status(worker),
@@ -53,8 +52,12 @@ struct Router {
         }
     }
 
-    private func wait(_ request: LocalRequest) -> LocalAnswer {
+    /// What takes a while; `nil` for another path.
+    private func slowStatus(_ request: LocalRequest) -> LocalAnswer? {
+        guard request.path == Routes.wait || request.path == Routes.history else { return nil }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
+        let agent = agent
+        if request.path == Routes.history { return SlowAnswer.make(worker.loop) { _ in .json(HistoryReport(agent)) } }
         return WaitRoute(agent: agent, loop: worker.loop, health: { [reports] in reports.health() }).answer(request)
     }
 
@@ -170,24 +173,55 @@ struct Router {
         let operatorRoute = OperatorRoute(agent: agent, loop: worker.loop, peer: peer)
         if let answer = operatorRoute.answer(request) { return answer }
         if let refusal = OperatorRoute.badReason(request) { return .now(refusal) }
-        let isRefresh = request.path == Routes.refresh
-        operatorRoute.note(isRefresh ? .refresh(request.query["source"]) : .reload, request)
-        return isRefresh ? refresh(request) : ReloadRoute.answer(request, reload, worker.loop)
+        if request.path == Routes.refresh {
+            return refresh(request) { operatorRoute.note($0, reason: OperatorRoute.reason(request), refusal: $1) }
+        }
+        return ReloadRoute.answer(request, reload.map { told($0, operatorRoute, request) }, worker.loop)
+    }
+
+    /// A reload of which it is told what has become of it.
+    private func told(
+        _ reload: @escaping ControlServer.Reload,
+        _ route: OperatorRoute,
+        _ request: LocalRequest
+    ) -> ControlServer.Reload {
+        let (note, reason) = (route.note, OperatorRoute.reason(request))
+        return { deliver in
+            reload { result in
+                var refusal: String?
+                if case .failure(let why) = result { refusal = why.error.message }
+                note(.reload, reason, refusal)
+                deliver(result)
+            }
+        }
     }
 
     private static let controlPaths = [
         Routes.refresh, Routes.reload, Routes.rollback, Routes.pin, Routes.unpin, Routes.freeze, Routes.thaw,
     ]
 
-    private func refresh(_ request: LocalRequest) -> LocalAnswer {
+    /// - Parameter note: told what becomes of it.
+    private func refresh(
+        _ request: LocalRequest,
+        _ note: (_ action: OperatorAction, _ refusal: String?) -> Void
+    ) -> LocalAnswer {
+        let action = OperatorAction.refresh(request.query["source"])
         if let freeze = agent.operatorState.freeze {
             let message = "the sources are frozen by \(freeze.by.name)" + (freeze.reason.map { ": \($0)" } ?? "")
+            note(action, message)
             return .now(.error(.conflict, "frozen", message, hint: "to have them asked again: agentctl thaw"))
         }
         // What nobody has asked for lately is nobody's worry: it is loaded anew for the next who reads it.
-        guard let wanted = request.query["source"] else { return refresh(agent.awake) }
+        guard let wanted = request.query["source"] else {
+            note(action, nil)
+            return refresh(agent.awake)
+        }
         let names = agent.plan.sources.map(\.fetch.name)
-        if let name = names.first(where: { $0.text == wanted }) { return refresh([name]) }
+        if let name = names.first(where: { $0.text == wanted }) {
+            note(action, nil)
+            return refresh([name])
+        }
+        note(action, "there is no source '\(wanted)'")
         return .now(
             .error(
                 .notFound,

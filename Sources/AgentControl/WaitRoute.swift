@@ -53,9 +53,12 @@ struct WaitRoute {
             let lacking = route.lacks(goal)
             guard lacking == nil || NIODeadline.now() >= deadline else { return }
             task.cancel()
-            answer.value.keep(lacking.map { Self.late($0, seconds) } ?? .json(route.health()))
+            answer.value.keep(lacking.map { Self.late(route.inDetail(goal) ?? $0, seconds) } ?? .json(route.health()))
         }
-        return .later(answer.value.future) { task.cancel() }
+        return .later(answer.value.future) {
+            task.cancel()
+            answer.value.keep(Self.late("nobody waits any more", seconds))
+        }
     }
 
     /// What is still to come, in words; `nil` once nothing is.
@@ -65,9 +68,13 @@ struct WaitRoute {
             let newest = agent.publisher.generation
             return newest >= wanted ? nil : "the newest generation is \(newest)"
         case .fresh(let since):
-            let old = agent.unconfirmed(since: since)
-            return old.isEmpty ? nil : "not confirmed: \(old.map(\.text).joined(separator: ", "))"
+            return agent.areConfirmed(since: since) ? nil : "not all is confirmed"
         }
+    }
+
+    private func inDetail(_ goal: Goal) -> String? {
+        guard case .fresh(let since) = goal else { return nil }
+        return "not confirmed: " + agent.unconfirmed(since: since).map(\.text).joined(separator: ", ")
     }
 
     private static func late(_ lacking: String, _ seconds: Int) -> LocalResponse {

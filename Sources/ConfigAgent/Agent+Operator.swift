@@ -58,13 +58,15 @@ extension Agent {
     }
 
     /// Has it told that somebody has commanded something that is done elsewhere.
-    public func note(_ action: OperatorAction, _ command: Command) {
-        events(.commanded(action, command, refusal: nil))
+    public func note(_ action: OperatorAction, _ command: Command, refusal: String? = nil) {
+        events(.commanded(action, command, refusal: refusal))
     }
 
     private func rollBack(to generation: UInt64, _ command: Command, until deadline: MonotonicTime) throws(Refusal)
         -> Done
     {
+        // Not to be forgotten before it is pinned.
+        store.protect(generation)
         let found = try stored(generation)
         return try change(until: deadline) { [fetcher] assembly in
             do throws(StageFailure) {

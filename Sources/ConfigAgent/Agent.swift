@@ -209,10 +209,13 @@ public final class Agent: Sendable {
         return fetcher.readFacts { facts in names.filter { facts[$0]?.isAsleep == false } }
     }
 
+    /// Whether all layers have confirmed what is in use since then, in nanoseconds since 1970. Cheap.
+    public func areConfirmed(since time: Int64) -> Bool { fetcher.leastRecentConfirmation >= time }
+
     /// The layers that have not confirmed what is in use since then, in nanoseconds since 1970.
     public func unconfirmed(since time: Int64) -> [SourceName] {
         let names = plan.layers.map(\.fetch.name)
-        return fetcher.readFacts { facts in names.filter { (facts[$0]?.lastSuccessAt ?? .min) < time } }
+        return fetcher.readFacts { facts in names.filter { (facts[$0]?.confirmedAt ?? .min) < time } }
     }
 
     /// When all that is in use was last confirmed, in nanoseconds since 1970; `nil` as long as it has not been.

@@ -119,7 +119,7 @@ extension Agent {
             mayBeOlder: true
         )
         if owners.count == 1, let owner = owners.first {
-            explanation.without = self.value(of: key, withoutLayer: owner, deadline)
+            explanation.without = self.value(of: key, withoutLayer: owner, like: newest.sources[owner], deadline)
         }
         var archive = Archive(self)
         for record in store.records.reversed() where record.generation <= newest.generation {
@@ -136,7 +136,12 @@ extension Agent {
         return explanation
     }
 
-    private func value(of key: String, withoutLayer owner: Int, _ deadline: MonotonicTime) -> [UInt8]? {
+    private func value(
+        of key: String,
+        withoutLayer owner: Int,
+        like revision: SourceRevision,
+        _ deadline: MonotonicTime
+    ) -> [UInt8]? {
         let found = Mutex("agent.explain", [LeafTable]())
         let box = TablesBox(found)
         let isOver = WakeSignal()
@@ -155,7 +160,7 @@ extension Agent {
             merged: LayerMerge(tables),
             digest: LeafTable.empty.contentDigest,
             publishedAt: 0,
-            sources: tables.indices.map { _ in publisher.snapshot.sources[0] }
+            sources: tables.indices.map { _ in revision }
         )
         return rest.value(at: key).map { Array($0.json) }
     }

@@ -60,6 +60,10 @@ final class Assembly {
     /// Beyond these nothing goes back.
     private var versions = VersionMarks()
     private var hold: Hold?
+    /// What `current` was made of, first layer first.
+    private var published: [InUse] = []
+    /// Whether all that has to be there of the layers has been: until then nothing is published of them.
+    private var hasBeenComplete = false
     private var freeze: Command?
     /// Of a generation that the store has not been told of.
     private var record: GenerationRecord?
@@ -107,6 +111,7 @@ final class Assembly {
         do throws(StoredDocumentFault) { versions = try store.loadVersions() } catch {
             events(.store(.versionsUnusable(error)))
         }
+        noteTrust()
         for name in layers {
             progress()
             if let stored = load(name) { restore(stored) }
@@ -123,8 +128,13 @@ final class Assembly {
         if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
             store.noteDurable(generation)
             recordStart()
+            // What is pinned is in force; behind it the layers of before wait, where the new ones are not complete.
+            if hold != nil, !missing.isEmpty { hasBeenComplete = restoreLayersOfBefore() || layersInForce != nil }
             // What was pinned cannot be had any more: then at least nothing changes from here on.
-            if let pin, hold == nil { holdCurrent(OperatorState.Pin(generation: generation, command: pin.command)) }
+            if let pin, hold == nil {
+                holdCurrent(OperatorState.Pin(generation: generation, command: pin.command))
+                _ = store.keep(operatorState)
+            }
         } else {
             held = Set(inUse.keys)
         }
@@ -180,7 +190,7 @@ final class Assembly {
     }
 
     private func holdCurrent(_ pin: OperatorState.Pin) {
-        hold = Hold(pin: pin, layers: (layersInForce ?? layers).compactMap { inUse[$0] })
+        hold = Hold(pin: pin, layers: published)
     }
 
     /// A stored copy goes through the same stages as a fetched document: the rules may have changed since.
@@ -211,11 +221,13 @@ final class Assembly {
             let decoded = try decode(verdict.document, stage)
             // Whatever has become of the list of versions: what is stored was accepted once.
             note(verdict, stage)
+            // Who says that nothing has changed does not say that it is still to be believed.
+            let isBelieved = stage.verifier.policy?.distrust(of: decoded.signed) == nil
             let revision = SourceRevision(
                 source: stored.source,
                 digest: decoded.digest,
                 signed: decoded.signed,
-                validators: validators,
+                validators: isBelieved ? validators : .none,
                 fetchedAt: stored.fetchedAt,
                 traceID: trace.text
             )
@@ -236,7 +248,7 @@ final class Assembly {
         _ next: AgentPlan,
         stored: [StoredDocument]
     ) -> (inUse: [SourceName: SourceRevision], restored: Set<SourceName>) {
-        if current != nil, layersInForce == nil { layersInForce = layers }
+        if hasBeenComplete, layersInForce == nil { layersInForce = layers }
         let old = stages
         plan = next
         layers = next.layers.map(\.fetch.name)
@@ -253,7 +265,10 @@ final class Assembly {
         held = held.filter { isLayer($0) }
         // What an earlier plan has left, and the layers in force do not need.
         inUse = inUse.filter { isLayer($0.key) || layersInForce?.contains($0.key) == true }
-        let moved = stages.keys.filter { old[$0]?.location != stages[$0]?.location }
+        noteTrust()
+        let moved = stages.keys.filter { name in
+            old[name]?.location != stages[name]?.location || old[name]?.verifier.policy != stages[name]?.verifier.policy
+        }
         documents.adopt(next, dropping: Set(moved))
         var restored: Set<SourceName> = []
         for document in stored where inUse[document.source] == nil {
@@ -319,8 +334,8 @@ final class Assembly {
 
     /// What is in use of a source: with something pinned, not what came last.
     func running(_ source: SourceName) -> SourceRevision? {
-        guard let hold, isLayer(source) else { return revision(of: source) }
-        return hold.layers.first { $0.revision.source == source }?.revision
+        guard isLayer(source), hold != nil || !hasBeenComplete else { return revision(of: source) }
+        return published.isEmpty ? revision(of: source) : published.first { $0.revision.source == source }?.revision
     }
 
     /// A result under an earlier plan: nobody knows whether it would still be right.
@@ -380,7 +395,7 @@ final class Assembly {
         keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
             // Other required sources are still missing, something else is pinned, or the same content came in other bytes.
-            let isHeld = current == nil || hold != nil
+            let isHeld = current == nil || hold != nil || !hasBeenComplete
             if isHeld { held.insert(name) }
             return (isHeld ? .held : .unchanged, decoded.trace)
         }
@@ -411,6 +426,12 @@ final class Assembly {
         _ moment: SignaturePolicy.Moment
     ) throws(StageFailure) -> Verifier.Verdict {
         try stage.verifier.verify(document, moment, now: { Stage.now })
+    }
+
+    /// The trust files in force: from now on none that is older.
+    private func noteTrust() {
+        let isNews = stages.values.compactMap(\.verifier.policy?.trust).map { versions.note($0) }.contains(true)
+        if isNews { store.keep([], layers: nil, versions: versions, generation: 0) }
     }
 
     /// A document is in use: from now on none of its source that is older.
@@ -450,6 +471,7 @@ final class Assembly {
             sources: layers.map(\.revision)
         )
         current = snapshot
+        published = layers
         record = GenerationRecord(
             generation: generation,
             publishedAt: snapshot.publishedAt,
@@ -477,7 +499,9 @@ final class Assembly {
         let names = layersInForce ?? layers
         let found = names.compactMap { inUse[$0] }
         // Where every source is loaded on demand, the configuration is empty, and complete.
-        return found.isEmpty && (!names.isEmpty || plan.sources.isEmpty) ? nil : found
+        guard !found.isEmpty || (names.isEmpty && !plan.sources.isEmpty) else { return nil }
+        hasBeenComplete = true
+        return found
     }
 
     private func takeRecord() -> GenerationRecord? {
@@ -491,15 +515,14 @@ final class Assembly {
 
     /// What is in use of each layer.
     var runningRevisions: [SourceName: SourceRevision] {
-        let inUse = layersToPublish() ?? []
-        return Dictionary(inUse.map { ($0.revision.source, $0.revision) }) { first, _ in first }
+        Dictionary(published.map { ($0.revision.source, $0.revision) }) { first, _ in first }
     }
 
     var operatorState: OperatorState { OperatorState(pin: hold?.pin, freeze: freeze) }
 
     /// The tables in use, first layer first, for whoever wants to know what would be without one of them.
     var tablesInUse: [(revision: SourceRevision, table: LeafTable)] {
-        (layersToPublish() ?? []).map { ($0.revision, $0.table) }
+        published.map { ($0.revision, $0.table) }
     }
 
     /// Keeps what is in use, whatever the sources say.
@@ -533,6 +556,17 @@ final class Assembly {
     }
 
     private func reexamine(_ stored: StoredDocument) throws(StageFailure) -> (DecodedDocument, SourceRevision) {
+        // Whatever its source was called, and whether there still is one.
+        let revoked = stages.values.reduce(into: Set<KeyID>()) { $0.formUnion($1.verifier.policy?.ring.revoked ?? []) }
+        if let key = stored.signature.flatMap({ try? SignatureFile(parsing: $0) })?.signatures.map(\.key)
+            .first(where: { revoked.contains($0) }), stages[stored.source] == nil
+        {
+            throw StageFailure(
+                .verify,
+                "revoked_key",
+                "source '\(stored.source)': key \(key), which signed it, is revoked"
+            )
+        }
         let stage = stages[stored.source] ?? Stage(ofRemoved: stored)
         let trace = Trace()
         let document = Stage.fetched(stored, validators: stored.validators, trace)

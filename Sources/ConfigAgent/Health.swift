@@ -101,8 +101,9 @@ public struct Health: Sendable, Equatable {
         reasons += commanded(facts.operatorState).map { (.degraded, $0) }
         for source in facts.sources {
             // What nobody asks for grows old: that is told above.
-            if facts.operatorState.freeze != nil, source.consecutiveFailures == 0, source.revision != nil { continue }
-            if let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
+            let isOnlyFrozen =
+                facts.operatorState.freeze != nil && source.consecutiveFailures == 0 && source.revision != nil
+            if !isOnlyFrozen, let reason = reason(of: source, now: now) { reasons.append((.degraded, reason)) }
             if let reason = signatureReason(of: source, now: now) { reasons.append((.degraded, reason)) }
         }
         if let failure = facts.store.failure {

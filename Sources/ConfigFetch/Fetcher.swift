@@ -166,6 +166,10 @@ public final class Fetcher: Sendable {
     /// - Parameter now: nanoseconds since 1970.
     public func overview(at now: Int64) -> SourcesOverview { board.overview(at: now) }
 
+    /// The oldest of the layers' last confirmations, in nanoseconds since 1970; the least of all numbers while one has had
+    /// none.
+    public var leastRecentConfirmation: Int64 { board.leastRecentConfirmation }
+
     /// Lends all facts out under a lock that the fetch thread takes too: `body` must be short and must not wait.
     public func readFacts<Result: Sendable>(_ body: ([SourceName: SourceFacts]) -> Result) -> Result {
         board.read(body)

@@ -8,6 +8,8 @@ public struct SourceFacts: Sendable {
     /// All times in nanoseconds since 1970.
     public var lastRequestAt: Int64?
     public var lastSuccessAt: Int64?
+    /// When it last said that what is in use is the newest: while something else is pinned, its success is no such word.
+    public var confirmedAt: Int64?
     public var lastActivationAt: Int64?
     public var lastFailure: (failure: StageFailure, at: Int64)?
     public var failingSince: Int64?
@@ -65,11 +67,7 @@ public struct SourceFacts: Sendable {
     /// Why what is in use would not be taken any more; `nil` where it would.
     public var distrust: String? {
         guard let policy = spec.policy, let revision else { return nil }
-        guard let signed = revision.signed else { return "it was taken before a signature was required" }
-        let trusted = signed.keys.count { KeyID($0).map(policy.ring.trusted.contains) ?? false }
-        if trusted >= policy.threshold { return nil }
-        let isRevoked = signed.keys.contains { KeyID($0).map(policy.ring.revoked.contains) ?? false }
-        return isRevoked ? "a key that signed it is revoked" : "of the keys that signed it too few are trusted any more"
+        return policy.distrust(of: revision.signed)
     }
 
     /// Since when it is, or from when it will be, stale.
@@ -165,6 +163,7 @@ public struct SourceFacts: Sendable {
         let wasLastGood = isLastGood && !spec.isOnDemand
         if consecutiveFailures > 0 || wasLastGood || (staleSince ?? now) < now { recoveredAt = now }
         lastSuccessAt = now
+        if outcome.running?.digest == outcome.revision?.digest { confirmedAt = now }
         consecutiveFailures = 0
         failingSince = nil
         isLastGood = false
@@ -179,8 +178,9 @@ private struct Vitals {
     var isAsleep: Bool
     /// Whether there is something of it in use that all readers see.
     var isInUse: Bool
+    var isLayer: Bool
     // Nanoseconds since 1970; the extremes where there is no such time.
-    var lastSuccessAt: Int64
+    var confirmedAt: Int64
     var staleSince: Int64
     var expiresAt: Int64
     var recoveredAt: Int64
@@ -191,7 +191,8 @@ private struct Vitals {
             facts.consecutiveFailures > 0 || facts.isLastGood || facts.revision == nil || facts.distrust != nil
         isAsleep = facts.isAsleep
         isInUse = facts.revision != nil && !facts.spec.isOnDemand
-        lastSuccessAt = facts.lastSuccessAt ?? .min
+        isLayer = !facts.spec.isOnDemand
+        confirmedAt = facts.confirmedAt ?? .min
         staleSince = facts.staleSince ?? .max
         expiresAt = facts.expiresAt ?? .max
         recoveredAt = facts.recoveredAt ?? .min
@@ -214,7 +215,7 @@ public struct SourcesOverview: Sendable {
     public var count = 0
     /// When one of them recovered last, nanoseconds since 1970.
     public var recoveredAt: Int64?
-    /// When all that is in use was last confirmed: the oldest of the last successes; `nil` while one has had none.
+    /// When all that is in use was last confirmed: the oldest of the confirmations; `nil` while one has had none.
     public var confirmedAt: Int64?
 }
 
@@ -282,6 +283,14 @@ final class SourceBoard: Sendable {
         state.withLock { body($0.facts) }
     }
 
+    var leastRecentConfirmation: Int64 {
+        state.withLock { state in
+            var least = Int64.max
+            for vitals in state.vitals where vitals.isLayer { least = min(least, vitals.confirmedAt) }
+            return least
+        }
+    }
+
     /// - Parameter now: nanoseconds since 1970.
     func overview(at now: Int64) -> SourcesOverview {
         state.withLock { state in
@@ -293,7 +302,7 @@ final class SourceBoard: Sendable {
                     overview.mattering.append(facts)
                 }
                 recovered = max(recovered, vitals.recoveredAt)
-                if vitals.isInUse { confirmed = min(confirmed, vitals.lastSuccessAt) }
+                if vitals.isInUse { confirmed = min(confirmed, vitals.confirmedAt) }
             }
             overview.recoveredAt = recovered == .min ? nil : recovered
             overview.confirmedAt = confirmed == .min || confirmed == .max ? nil : confirmed

@@ -16,24 +16,27 @@ struct FieldText {
 
     var bytes: [UInt8] {
         let body = lines.map { "\($0.name): \(Self.escaped($0.value))\n" }.joined()
-        return Array("\(title)\n\(Self.checksum(body))\n\(body)".utf8)
+        return Array("\(title)\n\(Self.checksum(Array(body.utf8)))\n\(body)".utf8)
     }
 
     init(_ title: String) { self.title = title }
 
     /// - Returns: `nil` for anything but the whole of a file with this title.
     init?(_ title: String, parsing bytes: [UInt8]) {
-        guard let text = String(validating: bytes, as: UTF8.self), text.hasPrefix(title + "\n") else { return nil }
-        let rest = text.dropFirst(title.count + 1)
-        guard let end = rest.firstIndex(of: "\n") else { return nil }
-        let body = rest[rest.index(after: end)...]
-        guard rest[..<end] == Self.checksum(String(body)) else { return nil }
+        // By bytes: a mark at the start of a value makes one character with the space before it.
+        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
+        guard bytes.last == UInt8(ascii: "\n"), lines.popFirst()?.elementsEqual(title.utf8) == true,
+            let checksum = lines.popFirst(),
+            checksum.elementsEqual(Self.checksum(Array(bytes.dropFirst(title.utf8.count + checksum.count + 2))).utf8)
+        else { return nil }
         self.title = title
-        for line in body.split(separator: "\n") {
-            guard let colon = line.firstRange(of: ": "),
-                let value = PercentEncoding.decode(line[colon.upperBound...], allowsZero: true)
+        for line in lines.dropLast() {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), line[colon...].starts(with: ": ".utf8),
+                let name = String(validating: line[..<colon], as: UTF8.self),
+                let text = String(validating: line[(colon + 2)...], as: UTF8.self),
+                let value = PercentEncoding.decode(text[...], allowsZero: true)
             else { return nil }
-            lines.append((String(line[..<colon.lowerBound]), value))
+            self.lines.append((name, value))
         }
     }
 
@@ -51,7 +54,7 @@ struct FieldText {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func checksum(_ body: String) -> String {
-        ContentDigest(bytes: SHA256.hash(data: Array(body.utf8)))?.hex ?? ""
+    private static func checksum(_ body: [UInt8]) -> String {
+        ContentDigest(bytes: SHA256.hash(data: body))?.hex ?? ""
     }
 }

@@ -74,7 +74,11 @@ final class GenerationStore: Sendable {
         for directory in [recordDirectory, documentDirectory] {
             for name in FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
         }
-        let documents = Set(FileIO.names(in: documentDirectory).filter { !$0.hasPrefix(".") })
+        let documents = Set(FileIO.names(in: documentDirectory))
+        // After a power cut one may be back whose documents have been forgotten.
+        records.removeAll { record in
+            !record.layers.allSatisfy { documents.contains(Self.name($0.source, $0.id)) }
+        }
         state.withLock { $0 = State(records: records, documents: documents) }
     }
 
@@ -87,7 +91,7 @@ final class GenerationStore: Sendable {
         state.withLock { $0.documents.contains(Self.name(source, id)) }
     }
 
-    /// Reads a document.
+    /// Reads a document. One that is damaged is set aside, so that it is kept anew when it comes again.
     func document(_ source: SourceName, _ id: DocumentID) throws(StoredDocumentFault) -> StoredDocument {
         let bytes: [UInt8]
         do throws(FileError) {
@@ -95,9 +99,15 @@ final class GenerationStore: Sendable {
         } catch {
             throw .file(error)
         }
-        let document = try StoredForm.decode(bytes, of: source)
-        guard document.id == id else { throw .incomplete("name") }
-        return document
+        do throws(StoredDocumentFault) {
+            let document = try StoredForm.decode(bytes, of: source)
+            guard document.id == id else { throw .incomplete("name") }
+            return document
+        } catch {
+            FileIO.setAside(documentDirectory + "/" + Self.name(source, id))
+            state.withLock { _ = $0.documents.remove(Self.name(source, id)) }
+            throw error
+        }
     }
 
     // MARK: On the store's thread
@@ -145,13 +155,13 @@ final class GenerationStore: Sendable {
 
     /// Forgets what need not be kept any more.
     ///
-    /// - Parameter pinned: a generation to be kept in any case.
-    func prune(_ retention: Retention, pinned: UInt64?, now: Int64) {
+    /// - Parameter pinned: generations to be kept in any case.
+    func prune(_ retention: Retention, keeping pinned: Set<UInt64>, now: Int64) {
         let (kept, dropped, unused) = state.withLock { state in
             let newest = state.records.suffix(max(1, retention.count))
             let oldest = now - Int64(clamping: retention.age)
             let kept = state.records.filter { record in
-                let isPinned = pinned.map { record.generation <= $0 && $0 <= record.last } ?? false
+                let isPinned = pinned.contains { record.generation <= $0 && $0 <= record.last }
                 let isNewest = record.generation == state.records.last?.generation
                 let isRecent = newest.contains { $0.generation == record.generation } && record.publishedAt >= oldest
                 return isPinned || isNewest || isRecent

@@ -1,5 +1,6 @@
 public import ConfigSnapshot
 public import ConfigTrust
+internal import Glibc
 public import LockLadder
 
 /// Keeps the documents in use on disk, on a thread of its own, so that a slow disk holds up nobody.
@@ -44,8 +45,7 @@ public final class Store: Sendable {
                 return
             }
             replaced = replaced.filter { old in
-                documents[old.source]?.id != old.id
-                    && record.layers.contains { $0.source == old.source && $0.id == old.id }
+                documents[old.source]?.id != old.id && record.names(old)
             }
         }
     }
@@ -66,7 +66,8 @@ public final class Store: Sendable {
     private let writtenVersions = Mutex("store.versions", VersionMarks())
     private let generations: GenerationStore
     private let retention: Mutex<Retention>
-    private let pinned = Mutex<UInt64?>("store.pinned", nil)
+    /// Generations that are to be kept in any case: what is pinned, by the file or by a command that is being carried out.
+    private let pinned = Mutex("store.pinned", Set<UInt64>())
     /// The ids of the documents that lie on disk as the newest of their sources.
     private let newest = Mutex("store.newest", [SourceName: DocumentID]())
     private let signal = WakeSignal()
@@ -101,7 +102,8 @@ public final class Store: Sendable {
         do throws(FileError) {
             try makeDirectories()
             generations.open()
-            used = try readReservation()
+            // Where that number was lost, the records know that there were generations.
+            used = max(try readReservation(), generations.records.map(\.last).max() ?? 0)
         } catch {
             // Not even looking works, so nothing is known of earlier runs.
             noteFailure(error)
@@ -189,14 +191,23 @@ public final class Store: Sendable {
 
     /// The newest stored copy of `source` that can be used, and why it is not the newest of all, if it is not.
     public func loadGood(_ source: SourceName) -> (document: StoredDocument?, fault: StoredDocumentFault?) {
-        do throws(StoredDocumentFault) { return (try load(source), nil) } catch {
-            var tried: Set<DocumentID> = []
-            for layer in generations.records.reversed().flatMap(\.layers) where layer.source == source {
-                guard tried.insert(layer.id).inserted else { continue }
-                if let older = try? generations.document(source, layer.id) { return (older, error) }
-            }
-            return (nil, error)
+        var fault: StoredDocumentFault?
+        do throws(StoredDocumentFault) {
+            if let document = try load(source) { return (document, nil) }
+        } catch {
+            fault = error
         }
+        var tried: Set<DocumentID> = []
+        for layer in generations.records.reversed().flatMap(\.layers) where layer.source == source {
+            guard tried.insert(layer.id).inserted, let older = try? generations.document(source, layer.id) else {
+                continue
+            }
+            // In its place again, or the next start would have to find it again.
+            keep([older], layers: nil, generation: 0)
+            let missing = FileError(operation: "open", path: documentDirectory + "/" + source.text, code: ENOENT)
+            return (older, fault ?? .file(missing))
+        }
+        return (nil, fault)
     }
 
     // MARK: Generations
@@ -227,6 +238,9 @@ public final class Store: Sendable {
     /// Keeps generations as far back as this from now on.
     public func keep(_ retention: Retention) { self.retention.withLock { $0 = retention } }
 
+    /// Keeps a generation until what the operator has commanded for good is written the next time.
+    public func protect(_ generation: UInt64) { pinned.withLock { _ = $0.insert(generation) } }
+
     private static let operatorFile = "operator"
 
     /// What the operator has commanded for good.
@@ -241,7 +255,7 @@ public final class Store: Sendable {
             FileIO.setAside(path)
             throw .damaged
         }
-        pinned.withLock { $0 = state.pin?.generation }
+        pinned.withLock { $0 = Set([state.pin?.generation].compactMap(\.self)) }
         return state
     }
 
@@ -250,7 +264,7 @@ public final class Store: Sendable {
     /// - Returns: what is raised once it is on disk.
     public func keep(_ state: OperatorState) -> WakeSignal {
         let done = WakeSignal()
-        pinned.withLock { $0 = state.pin?.generation }
+        if let pin = state.pin { protect(pin.generation) }
         pending.withLock { pending in
             pending.operatorState = state
             pending.waiting.append(done)
@@ -329,7 +343,7 @@ public final class Store: Sendable {
             }
             pending.record = record ?? pending.record
             pending.forgetUnneeded()
-            pending.generation = generation
+            pending.generation = max(pending.generation ?? 0, generation)
         }
         signal.raise()
     }
@@ -408,11 +422,8 @@ public final class Store: Sendable {
     private func putBack(_ batch: Pending) {
         pending.withLock { pending in
             // What was handed over meanwhile is newer.
-            if pending.record == nil {
-                pending.record = batch.record
-                pending.replaced +=
-                    batch.replaced + batch.documents.values.filter { pending.documents[$0.source] != nil }
-            }
+            pending.replaced += batch.replaced + batch.documents.values.filter { pending.documents[$0.source] != nil }
+            pending.record = pending.record ?? batch.record
             pending.documents.merge(batch.documents) { newer, _ in newer }
             pending.forgetUnneeded()
             pending.operatorState = pending.operatorState ?? batch.operatorState
@@ -420,7 +431,7 @@ public final class Store: Sendable {
             pending.inHand = [:]
             pending.layers = pending.layers ?? batch.layers
             pending.versions = pending.versions ?? batch.versions
-            pending.generation = pending.generation ?? batch.generation
+            pending.generation = [pending.generation, batch.generation].compactMap(\.self).max()
         }
     }
 
@@ -436,6 +447,8 @@ public final class Store: Sendable {
             try FileIO.replace(Self.versions, in: directory, with: [Array(versions.text.utf8)])
             writtenVersions.withLock { $0 = versions }
         }
+        // Those first that lie there already, and are about to be replaced.
+        if let record = batch.record { try keepDocuments(of: record) }
         for document in batch.documents.values {
             // Readers wait for them.
             answerLoads()
@@ -447,6 +460,7 @@ public final class Store: Sendable {
         if let record = batch.record { try write(record, replaced: batch.replaced) }
         if let state = batch.operatorState {
             try FileIO.replace(Self.operatorFile, in: directory, with: [state.bytes])
+            pinned.withLock { $0 = Set([state.pin?.generation].compactMap(\.self)) }
         }
         // After the documents: the names of layers never promise what is not there.
         if let layers = batch.layers, layers != writtenLayers.withLock({ $0 }) {
@@ -458,18 +472,25 @@ public final class Store: Sendable {
         noteDurable(generation)
         for signal in batch.waiting { signal.raise() }
         let retention = retention.withLock { $0 }
-        generations.prune(retention, pinned: pinned.withLock { $0 }, now: WallClock.nowNanoseconds)
+        generations.prune(retention, keeping: pinned.withLock { $0 }, now: WallClock.nowNanoseconds)
     }
 
-    /// Records a generation, with the documents that it was made of.
-    private func write(_ record: GenerationRecord, replaced: [StoredDocument]) throws(FileError) {
+    /// Keeps those documents of a generation that are the newest of their sources on disk.
+    private func keepDocuments(of record: GenerationRecord) throws(FileError) {
         for layer in record.layers where !generations.has(layer.source, layer.id) {
-            if newest.withLock({ $0[layer.source] }) == layer.id {
-                try generations.add(layer.source, layer.id, fileAt: documentDirectory + "/" + layer.source.text)
-            } else if let document = replaced.first(where: { $0.source == layer.source && $0.id == layer.id }) {
-                try generations.add(document)
-            }
+            guard newest.withLock({ $0[layer.source] }) == layer.id else { continue }
+            try generations.add(layer.source, layer.id, fileAt: documentDirectory + "/" + layer.source.text)
         }
+    }
+
+    /// Records a generation, with the documents that it was made of. One of which a document is nowhere any more could not be
+    /// gone back to, and is not recorded.
+    private func write(_ record: GenerationRecord, replaced: [StoredDocument]) throws(FileError) {
+        try keepDocuments(of: record)
+        for document in replaced where record.names(document) && !generations.has(document.source, document.id) {
+            try generations.add(document)
+        }
+        guard record.layers.allSatisfy({ generations.has($0.source, $0.id) }) else { return }
         try generations.add(record)
     }
 
@@ -489,5 +510,12 @@ public final class Store: Sendable {
             return isNew
         }
         if isNew { onChange(error) }
+    }
+}
+
+extension GenerationRecord {
+    /// Whether it was made of this document, among others.
+    fileprivate func names(_ document: StoredDocument) -> Bool {
+        layers.contains { $0.source == document.source && $0.id == document.id }
     }
 }

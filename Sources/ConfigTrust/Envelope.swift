@@ -41,6 +41,8 @@ public struct Envelope: Hashable, Sendable {
     static let title = "config-agent envelope 1"
     public static let mostKeys = 16
     private static let mostAudiences = 64
+    /// Seconds since 1970: such times can be counted in nanoseconds, too.
+    private static let times: ClosedRange<Int64> = 0...9_000_000_000
     /// Bytes: nothing that is allowed needs more.
     static let largest = 16 << 10
 
@@ -102,6 +104,9 @@ public struct Envelope: Hashable, Sendable {
         else { throw TrustError("the envelope's 'audience' is not a list of names") }
         guard keys.count == names.count, keys.count <= Self.mostKeys, Set(keys).count == keys.count else {
             throw TrustError("the envelope's 'keys' are not 1 to \(Self.mostKeys) different key ids")
+        }
+        guard Self.times.contains(issued), Self.times.contains(expires) else {
+            throw TrustError("the envelope's 'issued' or 'expires' is no time of this age")
         }
         guard let digest else { throw TrustError("the envelope's 'digest' is not one") }
         guard lines == [""] else { throw TrustError("the envelope goes on behind its end") }

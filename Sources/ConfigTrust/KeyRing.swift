@@ -9,8 +9,6 @@ public struct KeyRing: Hashable, Sendable {
         self.revoked = revoked
     }
 
-    public var isEmpty: Bool { trusted.isEmpty }
-
     /// Known and not revoked.
     public var trusted: Set<KeyID> { Set(keys.keys).subtracting(revoked) }
 
@@ -23,7 +21,7 @@ public struct KeyRing: Hashable, Sendable {
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let word = line.prefix { $0 != "#" }.filter { !$0.isWhitespace }
             if word.isEmpty { continue }
-            guard let key = KeyID(word) else {
+            guard let key = KeyID(word.lowercased()) else {
                 throw TrustError("line \(index + 1) is not a key's id: 32 hexadecimal digits")
             }
             revoked.insert(key)

@@ -28,6 +28,15 @@ public struct SignaturePolicy: Hashable, Sendable {
         self.trust = trust
     }
 
+    /// Why what was taken once would not be taken any more, whatever its time; `nil` where it would.
+    public func distrust(of signed: Signed?) -> String? {
+        guard let signed else { return "it was taken before a signature was required" }
+        let keys = signed.keys.compactMap { KeyID($0) }
+        guard keys.count(where: ring.trusted.contains) < threshold else { return nil }
+        return keys.contains(where: ring.revoked.contains)
+            ? "a key that signed it is revoked" : "of the keys that signed it too few are trusted any more"
+    }
+
     /// An envelope that has been checked, and who has signed it.
     public struct Accepted: Hashable, Sendable {
         public var envelope: Envelope

@@ -69,15 +69,21 @@ public struct VersionMarks: Hashable, Sendable {
     @discardableResult
     public mutating func note(_ accepted: SignaturePolicy.Accepted, _ policy: SignaturePolicy) -> Bool {
         var isNews = false
-        if let used = policy.trust, trust[used.root, default: 0] < used.version {
-            trust[used.root] = used.version
-            isNews = true
-        }
+        if let used = policy.trust, note(used) { isNews = true }
         let envelope = accepted.envelope
         let mark = Mark(version: envelope.version, digest: envelope.digest)
         for key in accepted.signers where raise(envelope.source, key, to: mark) { isNews = true }
         prune(envelope.source, keeping: policy.ring.trusted)
         return isNews
+    }
+
+    /// Keeps in mind which trust file is in force.
+    ///
+    /// - Returns: whether that is news.
+    public mutating func note(_ used: TrustVersion) -> Bool {
+        guard trust[used.root, default: 0] < used.version else { return false }
+        trust[used.root] = used.version
+        return true
     }
 
     /// The higher of each.

@@ -41,6 +41,9 @@ struct VerifyTests {
         #expect(found.policy.ring.revoked == [other.publicKey.id])
         #expect(found.policy.audience == ["web"])
         #expect(found.signature == .beside)
+        // Where all are revoked nothing new is taken; the configuration is one all the same.
+        try directory.write("keys/revoked", "\(other.publicKey.id)\n\(key.publicKey.id.text.uppercased())\n")
+        #expect(try verification("keys: \(keys)")?.policy.ring.trusted == [])
         let plain = try #require(try verification("keys: \(keys)"))
         #expect(plain.policy.audience.count == 1, "the host's name")
         let configuration = try parse(withSource("verify: {keys: \(keys)}"))

@@ -73,6 +73,7 @@ struct AgentTests {
         other.stop()
         unlink(directory.path("team"))
         unlink(directory.path("state/documents/team"))
+        try FileManager.default.removeItem(atPath: directory.path("state/history"))
         let running = try RunningAgent([file("base"), file("team")], in: directory)
         try running.start()
         try directory.write("base", #"{"a":1}"#)

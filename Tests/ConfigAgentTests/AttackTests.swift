@@ -123,7 +123,9 @@ struct AttackTests {
         #expect(running.story.contains("app failed at verify: older_version (1)"))
         running.stop()
         // The copies are gone: nothing is served then, rather than something older.
-        try FileManager.default.removeItem(atPath: directory.path("state/documents"))
+        for name in ["documents", "history"] {
+            try FileManager.default.removeItem(atPath: directory.path("state/\(name)"))
+        }
         running = try RunningAgent([app(policy(key, other))], in: directory)
         try running.start()
         #expect(running.value("v") == nil)
@@ -252,6 +254,72 @@ struct AttackTests {
         #expect(running.value("v") == "10")
         try publish(12, 12, by: Signer(other))
         #expect(try running.refresh("app").name == "published")
+    }
+
+    @Test("The only key is revoked: nothing new is taken, what is in use goes on, also after a restart")
+    func onlyKeyRevoked() throws {
+        try publish(10, 10, by: Signer(key))
+        var running = try RunningAgent([app(policy(key))], in: directory)
+        try running.start()
+        adopt(running, policy(key, revoked: [key.publicKey.id]))
+        try publish(66, 11, by: Signer(key))
+        #expect(try running.refresh("app").name == "verify revoked_key")
+        #expect(running.value("v") == "10")
+        try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == running.generation }
+        running.stop()
+        running = try RunningAgent([app(policy(key, revoked: [key.publicKey.id]))], in: directory)
+        try running.start()
+        #expect(running.value("v") == "10")
+        let reasons = Health.judge(running.agent.healthFacts(workers: []), now: WallClock.nowNanoseconds).reasons
+        #expect(reasons.contains { $0.code == "source_distrusted" })
+    }
+
+    @Test("A source that says 'not modified' of what a revoked key has signed confirms nothing")
+    func notModifiedAfterRevocation() throws {
+        let origin = try HeldOrigin()
+        let signer = Signer(key)
+        let signed = String(decoding: try signer.carried(#"{"v":10}"#, 10), as: UTF8.self)
+        origin.answer { .document(signed, to: $0) }
+        func remote(_ policy: SignaturePolicy, idle: UInt64? = nil) -> AgentPlan.Source {
+            source("app", .http, url: "http://127.0.0.1:\(origin.port)/app.json") {
+                $0.policy = policy
+                $0.idle = idle
+            }
+        }
+        var running = try RunningAgent([remote(policy(key, other))], in: directory)
+        try running.start()
+        #expect(running.value("v") == "10")
+        let revoked = policy(key, other, revoked: [key.publicKey.id])
+        let plan = AgentPlan(sources: [remote(revoked)], stateDirectory: directory.path("state"))
+        #expect(running.agent.adopt(plan, until: .now.advanced(byNanoseconds: 10 * second)))
+        try waitUntil("it is refused") { running.story.last == "app failed at verify: revoked_key (1)" }
+        try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == running.generation }
+        running.stop()
+        running = try RunningAgent([remote(revoked)], in: directory)
+        try running.start()
+        try waitUntil("it is refused") { running.story.contains("app failed at verify: revoked_key (1)") }
+        #expect(running.value("v") == "10")
+    }
+
+    @Test("A trust file that was in force is not gone back behind, though nothing new was signed under it")
+    func olderTrustFile() throws {
+        func trusting(_ version: UInt64, revoked: Set<KeyID> = []) -> SignaturePolicy {
+            var policy = policy(key, other, revoked: revoked)
+            policy.trust = TrustVersion(root: digest(of: []), version: version)
+            return policy
+        }
+        var running = try running(trusting(1))
+        adopt(running, trusting(2, revoked: [key.publicKey.id]))
+        try waitUntil("it was asked again") { running.story.last == "app failed at verify: revoked_key (1)" }
+        try waitUntil("it is on disk") { readText(directory.path("state/versions")).contains(" 2\n") }
+        try publish(66, 11, by: Signer(key))
+        adopt(running, trusting(1))
+        #expect(try running.refresh("app").name == "verify older_trust")
+        running.stop()
+        running = try RunningAgent([app(trusting(1))], in: directory)
+        try running.start()
+        #expect(running.value("v") == "10")
+        #expect(running.story.contains("app failed at verify: older_trust (1)"))
     }
 
     private func adopt(_ running: RunningAgent, _ policy: SignaturePolicy) {

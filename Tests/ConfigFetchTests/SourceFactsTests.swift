@@ -40,18 +40,18 @@ import Testing
         for (number, spec) in specs.enumerated() {
             board.update(spec.name) { facts in
                 facts.revision = well.revision
-                facts.lastSuccessAt = Int64(100 + number)
+                facts.confirmedAt = Int64(100 + number)
                 facts.recoveredAt = Int64(200 + number)
             }
         }
         #expect(board.overview(at: 0).confirmedAt == 100)
         #expect(board.overview(at: 0).recoveredAt == 202)
         #expect(board.overview(at: 0).count == 3)
-        board.update(specs[1].name) { $0.lastSuccessAt = nil }
+        board.update(specs[1].name) { $0.confirmedAt = nil }
         #expect(board.overview(at: 0).confirmedAt == nil)
         // Another order of things: each goes on to have its own.
         board.adopt(specs.reversed(), inUse: [:], restored: [])
-        board.update(specs[1].name) { $0.lastSuccessAt = 90 }
+        board.update(specs[1].name) { $0.confirmedAt = 90 }
         #expect(board.overview(at: 0).confirmedAt == 90)
     }
 

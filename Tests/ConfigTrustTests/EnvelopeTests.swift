@@ -57,7 +57,8 @@ struct EnvelopeTests {
         "Numbers, names and digests too",
         arguments: [
             ("version: 18446744073709551615", "version: 18446744073709551616"), ("version: ", "version: +"),
-            ("version: ", "version: 0"), ("issued: ", "issued: 0x"), ("source: app", "source: ../app"),
+            ("version: ", "version: 0"), ("issued: ", "issued: 0x"), ("issued: ", "issued: -"),
+            ("expires: ", "expires: 99999"), ("source: app", "source: ../app"),
             ("source: app", "source: "), ("audience: web ", "audience: * "), ("audience: web ", "audience: web  "),
             ("digest: sha256:", "digest: sha512:"), ("digest: sha256:", "digest: sha256:0"), ("keys: ", "keys: x "),
         ]

@@ -96,6 +96,10 @@ struct OperatorCommandTests {
         #expect(try agent.control("explain", "nothing").code == 1)
         #expect(try agent.control("wait").code == 64)
         #expect(try agent.control("--timeout", "1s", "wait", "--generation", "99").code == 1)
+        // A reason is one line, whatever is in it.
+        #expect(
+            try agent.control("pin", "--reason", "two\nlines\u{1B}[1m\r").standardOutput.contains(": two lines [1m;")
+        )
         let long = try agent.control("pin", "--reason", String(repeating: "x", count: 600))
         #expect(long.code == 1 && long.standardError.contains("500 bytes"), "\(long)")
     }

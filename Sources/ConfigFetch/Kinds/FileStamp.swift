@@ -28,7 +28,8 @@ public struct FileStamp: Equatable, Sendable {
     }
 
     private static func look(_ status: stat) -> Look {
-        func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec) }
+        // Somebody may have set it to the end of time; only that it is another one matters.
+        func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec) }
         let stamp = FileStamp(
             device: UInt(status.st_dev),
             inode: UInt(status.st_ino),

@@ -125,7 +125,8 @@ extension FetchLoop {
         let ended = endReading(name, id)
         if isCurrent { watchFile(name, marks, ofReading: id) }
         guard let reading = ended else { return }
-        if let next = reading.next { wait(next, isFull: false) }
+        // Whoever came meanwhile may have commanded it.
+        if let next = reading.next { wait(next, isFull: true) }
         guard let flight = reading.flight, let source = sources[name] else { return }
         let requested = MonotonicTime(nanoseconds: reading.trace[.requested] ?? 0)
         fetcher.board.update(name) { $0.timings.noteRead(MonotonicTime.now.nanoseconds(since: requested)) }

@@ -120,6 +120,17 @@ extension FetchLoop {
         }
     }
 
+    /// The same for all sources.
+    func endWatches() {
+        for (name, source) in sources {
+            files.watcher?.forget(name)
+            source.watch = Watch()
+            closeWatchFacts(name)
+        }
+        for watch in watches.values { multi.remove(watch.transfer) }
+        watches = [:]
+    }
+
     // MARK: What they tell
 
     func hearPieces() {

@@ -265,9 +265,9 @@ final class FetchLoop {
         guard isFrozen != self.isFrozen else { return }
         self.isFrozen = isFrozen
         let now = MonotonicTime.now.nanoseconds
+        if isFrozen { endWatches() }
         for (name, source) in sources where !source.sleep.isAsleep {
             if isFrozen {
-                endWatch(name)
                 fetcher.board.update(name) { $0.nextPollAt = nil }
             } else {
                 sources[name]?.isSpread = false
@@ -431,6 +431,7 @@ final class FetchLoop {
         for host in hosts.keys where !inUse.contains(host) {
             hosts[host] = nil
             admission.setRoom(nil, for: host)
+            admission.setSuspect(false, host)
         }
         let now = MonotonicTime.now.nanoseconds
         for spec in specs where old[spec.name]?.spec.version != spec.version {
