@@ -75,6 +75,8 @@ public final class ControlServer: Sendable {
     private let valueChannel = Mutex<(any Channel)?>("control.values", nil)
     /// The groups that have a socket of their own.
     private let groups = Mutex("control.groups", Set<String>())
+    /// When those are tried again that could not be opened.
+    private let nextGroups = Mutex("control.group_retry", MonotonicTime(nanoseconds: 0))
     private let currentWorkers = Mutex("control.all", [Worker]())
     private let journal: Journal
     private let connections = ConnectionCount()
@@ -153,6 +155,7 @@ public final class ControlServer: Sendable {
     /// Opens a socket for each group that alone reads some document and has none yet. Blocks for a moment.
     public func openGroupSockets() {
         let wanted = Set(agent.readers.values)
+        guard MonotonicTime.now >= nextGroups.withLock({ $0 }) else { return }
         let new = groups.withLock { groups in
             defer { groups.formUnion(wanted) }
             return wanted.subtracting(groups)
@@ -161,6 +164,9 @@ public final class ControlServer: Sendable {
             do {
                 try open(.config, of: group, workers: currentWorkers.withLock { $0 })
             } catch {
+                // The group may come to be, or to be ours: once a minute.
+                groups.withLock { _ = $0.remove(group) }
+                nextGroups.withLock { $0 = MonotonicTime.now.advanced(byNanoseconds: 60_000_000_000) }
                 let event = ("AGENT_EVENT", "socket_failed")
                 journal.log(JournalRecord(.error, nil, "no socket for group \(group): \(error)", [event]))
             }

@@ -150,11 +150,9 @@ public final class Agent: Sendable {
         let known = Set(old.layers.map(\.fetch.name))
         var stored: [StoredDocument] = []
         for source in next.layers where !known.contains(source.fetch.name) {
-            do throws(StoredDocumentFault) {
-                if let document = try store.load(source.fetch.name) { stored.append(document) }
-            } catch {
-                events(.store(.copyUnusable(source.fetch.name, error)))
-            }
+            let (document, fault) = store.loadGood(source.fetch.name)
+            if let fault { events(.store(.copyUnusable(source.fetch.name, fault))) }
+            if let document { stored.append(document) }
         }
         let done = WakeSignal()
         let added = stored

@@ -361,6 +361,15 @@ struct OperatorTests {
         #expect(origin.requests.count == asked)
         #expect(running.value("v") == value)
         #expect(running.agent.sourceFacts[sourceName("app")]?.consecutiveFailures == 0)
+        // A reload asks nobody either, though the source is another one now.
+        let other = source("app", .http, url: "http://127.0.0.1:\(origin.port)/app.json") {
+            $0.poll = (second / 10)...(second / 10)
+            $0.maxBytes = 1_000
+        }
+        let plan = AgentPlan(sources: [other], stateDirectory: directory.path("state"))
+        #expect(running.agent.adopt(plan, until: deadline))
+        #expect(try running.refresh("app").failure?.code == "frozen")
+        #expect(origin.requests.count == asked)
         try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == running.generation }
         running.stop()
         running = try RunningAgent([remote], in: directory)

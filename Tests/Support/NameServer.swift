@@ -23,9 +23,10 @@ public final class NameServer: @unchecked Sendable {
     private let lock = NSLock()
     private var manner = Manner.silent
     private var asked = 0
+    private let ended = DispatchSemaphore(value: 0)
 
     public init() throws {
-        socket = Foundation.socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        socket = Foundation.socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { throw SystemCallError("open a UDP socket", errno) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -42,7 +43,8 @@ public final class NameServer: @unchecked Sendable {
             close(socket)
             throw SystemCallError("bind \(Self.address):53", code)
         }
-        let thread = Thread { [weak self, socket] in
+        let thread = Thread { [weak self, socket, ended] in
+            defer { ended.signal() }
             var buffer = [UInt8](repeating: 0, count: 512)
             while true {
                 var peer = sockaddr_storage()
@@ -66,7 +68,12 @@ public final class NameServer: @unchecked Sendable {
         thread.start()
     }
 
-    public func stop() { shutdown(socket, Int32(SHUT_RDWR)) }
+    /// Once, at the end.
+    public func stop() {
+        shutdown(socket, Int32(SHUT_RDWR))
+        // Who still receives keeps the address, whoever closes the descriptor.
+        _ = ended.wait(timeout: .now() + 10)
+    }
 
     deinit { close(socket) }
 
