@@ -143,7 +143,7 @@ test-system: deps-test test-build build ## the programs with real nginx and with
 	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(SystemTests|SourceSystemTests)\.'
 
-test-faults: deps-test test-build ## faults provoked from outside, and models of the lock protocols
+test-faults: deps-test test-build ## injected faults, FAULT_ROUNDS kills, POWER_ROUNDS power cuts; models of the lock protocols
 	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(FaultTests|ModelTests)\.'
 

@@ -69,8 +69,14 @@ struct PowerLossTests {
         var found: Int?
     }
 
-    /// - Parameter environment: of the agent whose power goes.
-    private func cuts(_ rounds: Int, environment: [String: String] = [:]) throws -> [Outcome] {
+    /// - Parameters:
+    ///   - pinned: keeps the first content in use.
+    ///   - environment: of the agent whose power goes.
+    private func cuts(
+        _ rounds: Int,
+        pinned: Bool = false,
+        environment: [String: String] = [:]
+    ) throws -> [Outcome] {
         let signer = Signer(PrivateKey())
         let sequence = Sequence()
         let origin = try HeldOrigin { _ in
@@ -96,6 +102,10 @@ struct PowerLossTests {
             try? agent.waitForEnd()
             // Before the directory goes, with the disk's own.
             try? disk.unmount(agent.directory.path("state"))
+        }
+        if pinned {
+            let answer = try HTTPClient.send("POST", "/v1/pin", to: agent.controlSocket, timeout: .seconds(30))
+            #expect(try answer.json()["durable"].bool == true)
         }
         var outcomes: [Outcome] = []
         var numbers: [Int: Int] = [:]
@@ -138,6 +148,16 @@ struct PowerLossTests {
             #expect(outcome.found ?? -1 >= outcome.claimed, "cut \(round): \(outcome)")
         }
         #expect(Set(outcomes.map(\.claimed)).count > Self.rounds / 2, "it was changing all the time")
+    }
+
+    @Test("A pin that was answered is in force again, with what it holds")
+    func pinned() throws {
+        let outcomes = try cuts(max(5, Self.rounds / 4), pinned: true)
+        #expect(outcomes.first?.claimed ?? 0 > 0)
+        for (round, outcome) in outcomes.enumerated() {
+            #expect(outcome.found == outcome.claimed, "cut \(round): \(outcome)")
+        }
+        #expect(Set(outcomes.map(\.claimed)).count == 1)
     }
 
     @Test("Without syncs it is not: the check finds what it is there to find")
