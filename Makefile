@@ -18,7 +18,7 @@ BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcur
 	libyaml-dev zlib1g-dev systemtap-sdt-dev python3
 TEST_PACKAGES := binutils nginx-light openssl systemd systemd-container dbus procps util-linux python3 python3-venv \
 	python3-jsonschema groff-base etcd-server etcd-client tinyproxy haproxy faketime xfsprogs e2fsprogs mount \
-	signify-openbsd
+	signify-openbsd json-schema-test-suite libtest-json-schema-acceptance-perl
 BENCH_PACKAGES := nginx-light nghttp2-client binutils valgrind linux-perf etcd-server etcd-client
 # The programs of the ladder's benchmark.
 LADDER := .build/ladder
@@ -113,7 +113,7 @@ test-build: deps
 # Of a thousand tests begun at once each waits for all the others whenever it pauses, and runs out of time.
 AT_ONCE = --experimental-maximum-parallelization-width 4
 
-test-unit: test-build ## the unit tests
+test-unit: deps-test test-build ## the unit tests
 	@rm -f .build/coverage/*/debug/codecov/*.json
 	@packaging/scripts/run-tests.sh unit $(SWIFT) test $(AT_ONCE) --skip-build --scratch-path $(TEST_SCRATCH) $(TEST_FLAGS) \
 		--skip SystemTests --skip FaultTests --skip ModelTests
@@ -135,7 +135,7 @@ coverage-report:
 	if [ -f "$$report" ]; then packaging/scripts/coverage.py "$$report" .build/coverage-missed.txt; \
 	else echo "no figures: a test has failed, or none has run"; fi
 
-test-tsan: deps ## the unit tests under the thread sanitizer
+test-tsan: deps-test ## the unit tests under the thread sanitizer
 	@packaging/scripts/run-tests.sh tsan $(SWIFT) test $(AT_ONCE) --sanitize thread --scratch-path .build/tsan \
 		--skip SystemTests --skip FaultTests --skip ModelTests
 

@@ -73,6 +73,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "ConfigDecode", dependencies: ["CYaml", "ConfigSnapshot"], swiftSettings: strict),
+        .target(name: "ConfigGuard", dependencies: ["ConfigSnapshot"], swiftSettings: strict),
         .target(
             name: "ConfigPublish",
             dependencies: [
@@ -86,7 +87,7 @@ let package = Package(
             name: "ConfigAgent",
             dependencies: [
                 "LockLadder", "ConfigSnapshot", "ConfigTrust", "ConfigFetch", "ConfigVerify", "ConfigDecode",
-                "ConfigPublish",
+                "ConfigGuard", "ConfigPublish",
             ],
             swiftSettings: strict
         ),
@@ -113,14 +114,15 @@ let package = Package(
         .target(name: "AgentctlKit", dependencies: ["AgentAPI"], swiftSettings: strict),
         .target(
             name: "AgentConfiguration",
-            dependencies: ["ConfigDecode", "ConfigSnapshot", "ConfigTrust"],
+            dependencies: ["ConfigDecode", "ConfigGuard", "ConfigSnapshot", "ConfigTrust"],
             swiftSettings: strict
         ),
         // From what is configured to what is to be done: for agentd, and for whoever checks in its place.
         .target(
             name: "AgentPlanning",
             dependencies: [
-                "AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish", "ConfigTrust",
+                "AgentAPI", "AgentConfiguration", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigGuard",
+                "ConfigPublish", "ConfigSnapshot", "ConfigTrust", "LockLadder",
             ],
             swiftSettings: strict
         ),
@@ -129,7 +131,7 @@ let package = Package(
             name: "AgentDoctor",
             dependencies: [
                 "CHost", "CZlib", "AgentAPI", "AgentConfiguration", "AgentPlanning", "ConfigAgent", "ConfigDecode",
-                "ConfigFetch", "ConfigSnapshot", "ConfigTrust", "ConfigVerify", "Curl",
+                "ConfigFetch", "ConfigSnapshot", "ConfigTrust", "ConfigVerify", "Curl", "LockLadder",
             ],
             swiftSettings: strict
         ),
@@ -137,7 +139,8 @@ let package = Package(
             name: "agentd",
             dependencies: [
                 "CProcess", "AgentConfiguration", "AgentPlanning", "ConfigAgent", "ConfigFetch", "ConfigPublish",
-                "ConfigSnapshot", "Curl", "LockLadder", "AgentTelemetry", "AgentControl", "AgentAPI",
+                "ConfigGuard", "ConfigSnapshot", "Curl", "LockLadder", "AgentTelemetry", "AgentControl", "AgentAPI",
+                "AgentctlKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -145,7 +148,7 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "AgentAPI", "AgentctlKit", "AgentDoctor", "ConfigSnapshot", "ConfigTrust", "Curl",
+                "AgentAPI", "AgentConfiguration", "AgentctlKit", "AgentDoctor", "ConfigSnapshot", "ConfigTrust", "Curl",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -164,7 +167,9 @@ let package = Package(
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI"], swiftSettings: strict),
         .testTarget(
             name: "AgentConfigurationTests",
-            dependencies: ["AgentConfiguration", "ConfigDecode", "ConfigSnapshot", "ConfigTrust", "TestSupport"],
+            dependencies: [
+                "AgentConfiguration", "ConfigDecode", "ConfigGuard", "ConfigSnapshot", "ConfigTrust", "TestSupport",
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -200,8 +205,8 @@ let package = Package(
         .testTarget(
             name: "ConfigAgentTests",
             dependencies: [
-                "AgentTestSupport", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigPublish", "ConfigSnapshot",
-                "ConfigTrust", "LockLadder", "TestSupport",
+                "AgentTestSupport", "ConfigAgent", "ConfigDecode", "ConfigFetch", "ConfigGuard", "ConfigPublish",
+                "ConfigSnapshot", "ConfigTrust", "LockLadder", "TestSupport",
             ],
             swiftSettings: strict
         ),
@@ -222,6 +227,11 @@ let package = Package(
         .testTarget(
             name: "ConfigVerifyTests",
             dependencies: ["ConfigSnapshot", "ConfigTrust", "ConfigVerify"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ConfigGuardTests",
+            dependencies: ["ConfigDecode", "ConfigGuard", "ConfigSnapshot"],
             swiftSettings: strict
         ),
         .testTarget(

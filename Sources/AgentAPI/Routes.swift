@@ -46,6 +46,11 @@ public enum Routes {
     /// On the control socket: ``ActionReport``. No source is asked; or they are again.
     public static let freeze = "/v1/freeze"
     public static let thaw = "/v1/thaw"
+    /// On the status socket: ``QuarantineReport``.
+    public static let quarantine = "/v1/quarantine"
+    /// On the control socket: ``AcceptReport``; `?digest=DIGITS`, the first of the document's digest, and `&source=NAME` where
+    /// several sources have refused it. Takes it once its source says it again.
+    public static let accept = "/v1/accept"
     /// On the control socket: ``RefreshReport``; `?source=NAME` for one source.
     public static let refresh = "/v1/refresh"
     /// On the control socket: ``ReloadReport``, once the agent's own configuration is in force or refused.

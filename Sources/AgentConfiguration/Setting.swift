@@ -25,11 +25,11 @@ struct Setting {
     var name: String { path.last ?? "" }
     var key: String { DottedKey.join(path) }
 
-    init(_ node: ConfigNode, file: String) {
+    init(_ node: DocumentNode, file: String) {
         self.init(node, file: file, path: [], namePosition: node.position)
     }
 
-    private init(_ node: ConfigNode, file: String, path: [String], namePosition: Position) {
+    private init(_ node: DocumentNode, file: String, path: [String], namePosition: Position) {
         self.path = path
         self.namePlace = Place(file: file, position: namePosition)
         self.place = Place(file: file, position: node.position)
@@ -46,9 +46,25 @@ struct Setting {
         }
     }
 
+    /// Itself, as it would stand in a document.
+    var node: DocumentNode {
+        let kind: DocumentNode.Kind =
+            switch value {
+            case .scalar(let scalar): .scalar(scalar)
+            case .list(let items): .sequence(items.map(\.node))
+            case .section(let members):
+                .mapping(
+                    members.map {
+                        .init(name: $0.name, namePosition: $0.namePlace.position, node: $0.node)
+                    }
+                )
+            }
+        return DocumentNode(kind: kind, position: place.position)
+    }
+
     /// The root of a file that says nothing.
     static func empty(file: String) -> Setting {
-        Setting(ConfigNode(kind: .mapping([]), position: Position(line: 1, column: 1)), file: file)
+        Setting(DocumentNode(kind: .mapping([]), position: Position(line: 1, column: 1)), file: file)
     }
 
     /// `later` laid over this: sections are merged name by name, everything else is replaced.

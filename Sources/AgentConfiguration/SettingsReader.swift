@@ -81,7 +81,7 @@ struct SettingsReader {
     /// The tree of one file; `nil` where there is none.
     mutating func parse(_ file: ConfigurationFiles.File) -> Setting? {
         do throws(DecodeError) {
-            let root = Setting(try ConfigNode.parse(yaml: file.bytes), file: file.name)
+            let root = Setting(try DocumentNode.parse(yaml: file.bytes), file: file.name)
             switch root.value {
             case .section: return root
             case .scalar(.null): return nil

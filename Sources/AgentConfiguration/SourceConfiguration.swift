@@ -1,3 +1,4 @@
+package import ConfigGuard
 public import ConfigSnapshot
 public import ConfigTrust
 
@@ -153,8 +154,10 @@ public struct SourceConfiguration: Sendable, Equatable {
     public var retry = Retry()
     /// `verify` in the file; `nil` where no signature is required.
     public var verification: Verification?
-    /// `guard` in the file.
+    /// `guard` in the file: what its documents may cost.
     public var limits = Limits()
+    /// `guard` in the file: what they have to fulfil.
+    package var rules = GuardRules()
     /// Whether the agent is ready only once it has this source's document.
     public var required = true
     /// How long nobody has read the document of an on-demand source before it is dropped; `nil` for a source that is

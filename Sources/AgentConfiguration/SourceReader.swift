@@ -51,7 +51,7 @@ extension SettingsReader {
         source.poll = poll(members["poll"], default: source.poll)
         readRetry(members["retry"], into: &source.retry)
         source.verification = verification(members["verify"], of: location?.url.kind, at: source.url, path: source.path)
-        readLimits(members["guard"], into: &source.limits)
+        readGuard(members["guard"], into: &source)
         source.required = readBool(members["required"], default: source.required)
         source.idle = idle(members)
         source.readers = readers(members["readers"], isOnDemand: source.idle != nil)
@@ -432,12 +432,6 @@ extension SettingsReader {
         }
     }
 
-    private mutating func readLimits(_ setting: Setting?, into limits: inout SourceConfiguration.Limits) {
-        let members = members(setting, known: ["max_bytes", "max_depth", "max_keys"])
-        limits.maxBytes = readSize(members["max_bytes"], default: limits.maxBytes, in: 1...(1 << 30))
-        limits.maxDepth = readInteger(members["max_depth"], default: limits.maxDepth, in: 1...512)
-        limits.maxKeys = readInteger(members["max_keys"], default: limits.maxKeys, in: 1...10_000_000)
-    }
 }
 
 extension Character {

@@ -11,9 +11,6 @@ struct HistoryRoute {
     let agent: Agent
     let loop: any EventLoop
 
-    /// Changes that one answer holds, and the bytes of keys and values in it, at most.
-    private static let most = (changes: 10_000, bytes: 4 << 20)
-
     /// - Parameter target: what follows the route in the path: the generation, and maybe a key.
     func show(_ target: [UInt8]) -> LocalAnswer {
         let parts = target.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
@@ -61,26 +58,12 @@ struct HistoryRoute {
     }
 
     private static func report(_ old: Snapshot, _ new: Snapshot) -> DiffReport {
-        let changed = ChangedKeys(from: old.table, to: new.table, most: most.changes)
-        var changes: [KeyChange] = []
-        var size = 0
-        func text(_ snapshot: Snapshot, _ key: String) -> String? {
-            snapshot.leafIndex(of: key).map {
-                String(decoding: snapshot.table.value(snapshot.table.leaves[$0]), as: UTF8.self)
-            }
-        }
-        for bytes in changed.keys(atOrBelow: []) {
-            let key = String(decoding: bytes, as: UTF8.self)
-            let change = KeyChange(key: key, old: text(old, key), new: text(new, key))
-            size += key.utf8.count + (change.old?.utf8.count ?? 0) + (change.new?.utf8.count ?? 0)
-            guard size <= most.bytes else { break }
-            changes.append(change)
-        }
+        let diff = SnapshotDiff(from: old, to: new)
         return DiffReport(
             from: old.generation,
             to: new.generation,
-            changes: changes,
-            total: changed.isWhole ? changed.count : nil
+            changes: diff.changes.map { KeyChange(key: $0.key, old: $0.old, new: $0.new) },
+            total: diff.total
         )
     }
 

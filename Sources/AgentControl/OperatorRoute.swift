@@ -40,6 +40,27 @@ struct OperatorRoute {
         }
     }
 
+    /// Takes a document that rules refuse.
+    func accept(_ request: LocalRequest) -> LocalAnswer {
+        if let refusal = Self.badReason(request) { return .now(refusal) }
+        guard let digest = request.query["digest"] else {
+            let hint = "what was refused: agentctl quarantine"
+            return .now(.error(.badRequest, "bad_digest", "there is no 'digest'", hint: hint))
+        }
+        let digits = (digest.hasPrefix("sha256:") ? String(digest.dropFirst(7)) : digest).lowercased()
+        let (agent, peer, reason, source) = (agent, peer, Self.reason(request), request.query["source"])
+        return SlowAnswer.make(loop, in: .commands) { deadline in
+            let command = Command(by: peer.actor, at: WallClock.nowNanoseconds, reason: reason)
+            do throws(Agent.Refusal) {
+                var (document, isDurable) = try agent.accept(digits, of: source, command, until: deadline)
+                document.accepted = command
+                return .json(AcceptReport(document: QuarantinedDocument(document), durable: isDurable))
+            } catch {
+                return .refused(error)
+            }
+        }
+    }
+
     /// Has it told who has commanded what is done elsewhere, and why it was not, where it was not.
     @Sendable
     func note(_ action: OperatorAction, reason: String?, refusal: String?) {
@@ -79,7 +100,8 @@ extension LocalResponse {
     static func refused(_ refusal: Agent.Refusal) -> LocalResponse {
         let status: HTTPResponseStatus =
             switch refusal.code {
-            case "unknown_generation": .notFound
+            case "unknown_generation", "unknown_digest": .notFound
+            case "bad_digest": .badRequest
             case "late": .gatewayTimeout
             case "stopping", "no_snapshot": .serviceUnavailable
             default: .unprocessableEntity

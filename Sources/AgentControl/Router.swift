@@ -54,10 +54,11 @@ struct Router {
 
     /// What takes a while; `nil` for another path.
     private func slowStatus(_ request: LocalRequest) -> LocalAnswer? {
-        guard request.path == Routes.wait || request.path == Routes.history else { return nil }
+        guard [Routes.wait, Routes.history, Routes.quarantine].contains(request.path) else { return nil }
         guard Self.isRead(request) else { return .now(Self.wrongMethod(request, allowed: "GET, HEAD")) }
         let agent = agent
         if request.path == Routes.history { return SlowAnswer.make(worker.loop) { _ in .json(HistoryReport(agent)) } }
+        if request.path == Routes.quarantine { return .now(.json(QuarantineReport(agent.quarantined))) }
         return WaitRoute(agent: agent, loop: worker.loop, health: { [reports] in reports.health() }).answer(request)
     }
 
@@ -172,6 +173,7 @@ struct Router {
         guard request.method == .POST else { return .now(Self.wrongMethod(request, allowed: "POST")) }
         let operatorRoute = OperatorRoute(agent: agent, loop: worker.loop, peer: peer)
         if let answer = operatorRoute.answer(request) { return answer }
+        if request.path == Routes.accept { return operatorRoute.accept(request) }
         if let refusal = OperatorRoute.badReason(request) { return .now(refusal) }
         if request.path == Routes.refresh {
             return refresh(request) { operatorRoute.note($0, reason: OperatorRoute.reason(request), refusal: $1) }
@@ -198,6 +200,7 @@ struct Router {
 
     private static let controlPaths = [
         Routes.refresh, Routes.reload, Routes.rollback, Routes.pin, Routes.unpin, Routes.freeze, Routes.thaw,
+        Routes.accept,
     ]
 
     /// - Parameter note: told what becomes of it.
@@ -259,8 +262,8 @@ struct Router {
             (
                 .status,
                 [
-                    Routes.status, Routes.locks, Routes.sources, Routes.history, Routes.wait, Routes.metrics,
-                    Routes.healthz, Routes.readyz,
+                    Routes.status, Routes.locks, Routes.sources, Routes.history, Routes.wait, Routes.quarantine,
+                    Routes.metrics, Routes.healthz, Routes.readyz,
                 ]
             ),
             (

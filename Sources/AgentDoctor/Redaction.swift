@@ -91,7 +91,7 @@ enum Redaction {
 
     /// A file of the agent's configuration without its secrets and its comments, and what was taken out of it.
     static func configuration(_ yaml: [UInt8]) throws(DecodeError) -> (text: String, secrets: [String]) {
-        let root = try ConfigNode.parse(yaml: yaml)
+        let root = try DocumentNode.parse(yaml: yaml)
         var writer = RedactedYAML()
         writer.write(root, indent: 0, name: "", isSecret: false)
         return (writer.text, writer.secrets)
@@ -174,7 +174,7 @@ private struct RedactedYAML {
     private static let references = ["credential", "file", "prefix"]
 
     /// - Parameter name: the name of the member that this is, or is an item of.
-    mutating func write(_ node: ConfigNode, indent: Int, name: String, isSecret: Bool) {
+    mutating func write(_ node: DocumentNode, indent: Int, name: String, isSecret: Bool) {
         let margin = String(repeating: " ", count: indent)
         switch node.kind {
         case .scalar(let scalar): text += margin + shown(scalar, name, isSecret) + "\n"
@@ -201,7 +201,7 @@ private struct RedactedYAML {
     }
 
     /// After a colon or a dash: on the same line, or below it and indented.
-    private mutating func writeValue(_ node: ConfigNode, indent: Int, name: String, isSecret: Bool) {
+    private mutating func writeValue(_ node: DocumentNode, indent: Int, name: String, isSecret: Bool) {
         switch node.kind {
         case .scalar(let scalar): text += " " + shown(scalar, name, isSecret) + "\n"
         case .mapping(let members) where members.isEmpty: text += " {}\n"

@@ -1,6 +1,7 @@
 internal import AgentAPI
 internal import AgentConfiguration
 internal import ConfigDecode
+internal import ConfigSnapshot
 internal import Glibc
 
 /// The secrets that the configuration names: are they there, for the agent to read and for nobody else?
@@ -59,7 +60,7 @@ struct SecretReference: Equatable {
     }
 
     static func find(in yaml: [UInt8]) -> [SecretReference] {
-        guard let root = try? ConfigNode.parse(yaml: yaml) else { return [] }
+        guard let root = try? DocumentNode.parse(yaml: yaml) else { return [] }
         let sources = (root.member("sources")?.members ?? [])
         return sources.flatMap { source in
             let places = ["headers", "tls", "auth", "proxy"]
@@ -98,7 +99,7 @@ enum SecretPlaces {
     }
 
     static func find(in yaml: [UInt8]) -> [Place] {
-        guard let root = try? ConfigNode.parse(yaml: yaml) else { return [] }
+        guard let root = try? DocumentNode.parse(yaml: yaml) else { return [] }
         var places: [Place] = []
         for source in root.member("sources")?.members ?? [] {
             if let url = source.node.member("url"), Redaction.hasSecretInURL(url.text ?? "") {
@@ -127,10 +128,10 @@ enum SecretPlaces {
     }
 }
 
-extension ConfigNode {
+extension DocumentNode {
     var members: [Member] { if case .mapping(let members) = kind { members } else { [] } }
 
-    func member(_ name: String) -> ConfigNode? { members.first { $0.name == name }?.node }
+    func member(_ name: String) -> DocumentNode? { members.first { $0.name == name }?.node }
 
     var text: String? {
         guard case .scalar(.string(let text)) = kind else { return nil }

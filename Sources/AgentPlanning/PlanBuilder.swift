@@ -79,6 +79,7 @@ extension AgentPlan.Source {
             isRequired: source.required,
             readers: source.readers
         )
+        rules = source.rules
     }
 }
 

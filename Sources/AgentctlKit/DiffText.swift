@@ -6,7 +6,12 @@ public enum DiffText {
         guard !report.changes.isEmpty || report.total == nil else {
             return "generations \(report.from) and \(report.to) hold the same\n"
         }
-        var lines = report.changes.map { change -> String in
+        return changes(report.changes, total: report.total, style: style) + "\n"
+    }
+
+    /// The lines alone.
+    static func changes(_ changes: [KeyChange], total: Int?, style: TextStyle) -> String {
+        var lines = changes.map { change -> String in
             let key = Printable.clean(change.key)
             return switch (change.old, change.new) {
             case (let old?, let new?): style.paint("~ \(key): \(clean(old)) -> \(clean(new))", .doubtful)
@@ -15,11 +20,10 @@ public enum DiffText {
             case (nil, nil): "? \(key)"
             }
         }
-        let total = report.total.map(String.init) ?? "many"
-        if report.total != report.changes.count {
-            lines.append("… the first \(report.changes.count) of \(total) changes")
+        if total != changes.count {
+            lines.append("… the first \(changes.count) of \(total.map(String.init) ?? "many") changes")
         }
-        return lines.joined(separator: "\n") + "\n"
+        return lines.joined(separator: "\n")
     }
 
     private static func clean(_ json: String) -> String { Printable.clean(json) }

@@ -47,7 +47,7 @@ extension Agent {
                 case .unpin: try unpin(command, until: deadline)
                 case .freeze: try freeze(command, until: deadline)
                 case .thaw: try freeze(nil, until: deadline)
-                case .refresh, .reload: throw Refusal("refused", "\(action.name) is not done here")
+                case .accept, .refresh, .reload: throw Refusal("refused", "\(action.name) is not done here")
                 }
             events(.commanded(action, command, refusal: nil))
             return done
@@ -56,6 +56,54 @@ extension Agent {
             throw error
         }
     }
+
+    /// Takes a document that rules refuse, once its source says it again, and has that told.
+    ///
+    /// - Parameters:
+    ///   - digits: the first of its digest, at least ``Quarantine/shortestDigest`` of them.
+    ///   - source: of which it is; `nil` where only one has refused it.
+    public func accept(
+        _ digits: String,
+        of source: String? = nil,
+        _ command: Command,
+        until deadline: MonotonicTime
+    ) throws(Refusal) -> (document: Quarantine.Document, isDurable: Bool) {
+        do throws(Refusal) {
+            let document = try document(inQuarantine: digits, of: source)
+            let done = try change(until: deadline) { [quarantine] _ in
+                quarantine.accept(document, command)
+                return nil
+            }
+            events(.commanded(.accept(document.digest.short), command, refusal: nil))
+            return (document, done.isDurable)
+        } catch {
+            events(.commanded(.accept(digits), command, refusal: error.message))
+            throw error
+        }
+    }
+
+    private func document(inQuarantine digits: String, of source: String?) throws(Refusal) -> Quarantine.Document {
+        let all = "what was refused: agentctl quarantine"
+        guard digits.utf8.count >= Quarantine.shortestDigest else {
+            let message = "'\(digits)' is too short: at least \(Quarantine.shortestDigest) digits are needed"
+            throw Refusal("bad_digest", message, hint: all)
+        }
+        let found = quarantine.current.documents(digits).filter { source == nil || $0.source.text == source }
+        guard let document = found.first else {
+            throw Refusal("unknown_digest", "no document whose digest begins with \(digits) was refused", hint: all)
+        }
+        guard found.count == 1 else {
+            throw Refusal(
+                "ambiguous_digest",
+                "\(digits) begins the digests of \(found.count) documents",
+                hint: "write more digits, or --source"
+            )
+        }
+        return document
+    }
+
+    /// What rules have refused, and what was accepted all the same.
+    public var quarantined: Quarantine { quarantine.current }
 
     /// Has it told that somebody has commanded something that is done elsewhere.
     public func note(_ action: OperatorAction, _ command: Command, refusal: String? = nil) {

@@ -36,6 +36,7 @@ public final class Agent: Sendable {
     private let pipeline: Pipeline
     let events: @Sendable (AgentEvent) -> Void
     let commanded = Mutex("agent.commanded", OperatorState())
+    let quarantine: QuarantineBook
     // Relaxed, both: times of day for reports.
     private let firstSnapshotAt = Atomic<Int64>(0)
     private let lastAdoption = Atomic<Int64>(0)
@@ -50,6 +51,7 @@ public final class Agent: Sendable {
         store = Store(directory: plan.stateDirectory, retention: plan.retention) { failure in
             events(.store(failure.map(StoreEvent.failing) ?? .recovered))
         }
+        quarantine = QuarantineBook(store)
         let documents = documents
         guard
             let fetcher = Fetcher(
@@ -84,6 +86,7 @@ public final class Agent: Sendable {
             publisher: publisher,
             documents: documents,
             store: store,
+            quarantine: quarantine,
             lastGeneration: store.open(),
             events: events
         )

@@ -26,6 +26,8 @@ public enum StoreEvent: Sendable {
     case versionsUnusable(StoredDocumentFault)
     /// What the operator has commanded for good cannot be read: nothing of it is in force.
     case operatorStateUnusable(StoredDocumentFault)
+    /// The list of refused and accepted documents cannot be read: what was accepted is refused again.
+    case quarantineUnusable(StoredDocumentFault)
     /// What was pinned cannot be had any more: the newest stored copies are pinned in its place.
     case pinLost(OperatorState.Pin, GenerationFault)
     /// Nothing can be written.

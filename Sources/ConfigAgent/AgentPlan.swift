@@ -1,5 +1,6 @@
 public import ConfigDecode
 public import ConfigFetch
+package import ConfigGuard
 public import ConfigPublish
 public import ConfigSnapshot
 
@@ -10,6 +11,8 @@ public struct AgentPlan: Sendable, Equatable {
         /// `nil`: by media type, else by the URL's suffix, else JSON.
         public var format: DocumentFormat?
         public var limits: DocumentDecoder.Limits
+        /// What its documents have to fulfil.
+        package var rules = GuardRules()
         /// Whether nothing is published before this source has given a document.
         public var isRequired: Bool
         /// The group that alone reads its document; `nil` for all who read values. For a source on demand.
@@ -74,6 +77,6 @@ extension AgentPlan {
 extension AgentPlan.Source {
     /// Whether a document of the other source would do for this one, and comes in the same way.
     fileprivate func asks(theSameAs other: AgentPlan.Source) -> Bool {
-        fetch == other.fetch && format == other.format && limits == other.limits
+        fetch == other.fetch && format == other.format && limits == other.limits && rules == other.rules
     }
 }

@@ -1,5 +1,6 @@
 internal import ConfigDecode
 internal import ConfigFetch
+internal import ConfigGuard
 internal import ConfigPublish
 internal import ConfigSnapshot
 internal import ConfigTrust
@@ -17,8 +18,11 @@ final class Assembly {
         var location: String
         /// What a record of a generation says of it.
         let layer: GenerationRecord.Layer
+        /// Whether it was held against the rules of its source as they are now.
+        var isJudged: Bool
 
-        init(table: LeafTable, revision: SourceRevision, location: String, id: DocumentID) {
+        init(table: LeafTable, revision: SourceRevision, location: String, id: DocumentID, isJudged: Bool) {
+            self.isJudged = isJudged
             self.table = table
             self.revision = revision
             self.location = location
@@ -48,6 +52,7 @@ final class Assembly {
     private let publisher: Publisher
     private let documents: OnDemandDocuments
     private let store: Store
+    private let quarantine: QuarantineBook
     private let events: @Sendable (AgentEvent) -> Void
     private var inUse: [SourceName: InUse] = [:]
     private var generation: UInt64
@@ -73,6 +78,7 @@ final class Assembly {
         publisher: Publisher,
         documents: OnDemandDocuments,
         store: Store,
+        quarantine: QuarantineBook,
         lastGeneration: UInt64,
         events: @escaping @Sendable (AgentEvent) -> Void
     ) {
@@ -80,6 +86,7 @@ final class Assembly {
         self.publisher = publisher
         self.documents = documents
         self.store = store
+        self.quarantine = quarantine
         self.events = events
         generation = lastGeneration
         stages = Self.stages(of: plan)
@@ -110,6 +117,9 @@ final class Assembly {
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
         do throws(StoredDocumentFault) { versions = try store.loadVersions() } catch {
             events(.store(.versionsUnusable(error)))
+        }
+        do throws(StoredDocumentFault) { try quarantine.load() } catch {
+            events(.store(.quarantineUnusable(error)))
         }
         noteTrust()
         for name in layers {
@@ -178,7 +188,13 @@ final class Assembly {
             let (record, documents) = try store.documents(of: pin.generation)
             let layers = documents.compactMap { stored in
                 examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
-                    InUse(table: decoded.table, revision: revision, location: stored.location, id: stored.id)
+                    InUse(
+                        table: decoded.table,
+                        revision: revision,
+                        location: stored.location,
+                        id: stored.id,
+                        isJudged: false
+                    )
                 }
             }
             // Why one of them is not used has been told.
@@ -200,11 +216,15 @@ final class Assembly {
 
     private func restore(_ stored: StoredDocument, _ stage: Stage) {
         guard let (decoded, revision) = examine(stored, stage) else { return }
+        // Rules hold back what is new. What was accepted once stays until something better comes, and its source is asked
+        // for the whole of it, so that what is wrong with it is told.
+        let isJudged = (try? judge(decoded, stage, before: nil)) != nil
         inUse[stored.source] = InUse(
             table: decoded.table,
-            revision: revision,
+            revision: isJudged ? revision : revision.withoutValidators,
             location: stored.location,
-            id: stored.id
+            id: stored.id,
+            isJudged: isJudged
         )
         events(.lastGoodUsed(revision))
     }
@@ -256,9 +276,12 @@ final class Assembly {
         for (name, stage) in stages {
             // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
             // what is required of its signature now.
-            guard inUse[name]?.location != stage.location || old[name]?.verifier.policy != stage.verifier.policy else {
-                continue
-            }
+            let hasOtherRules = old[name]?.rules != stage.rules
+            if hasOtherRules { inUse[name]?.isJudged = stage.rules.isEmpty }
+            guard
+                inUse[name]?.location != stage.location || old[name]?.verifier.policy != stage.verifier.policy
+                    || hasOtherRules
+            else { continue }
             if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
         }
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
@@ -268,6 +291,7 @@ final class Assembly {
         noteTrust()
         let moved = stages.keys.filter { name in
             old[name]?.location != stages[name]?.location || old[name]?.verifier.policy != stages[name]?.verifier.policy
+                || old[name]?.rules != stages[name]?.rules
         }
         documents.adopt(next, dropping: Set(moved))
         var restored: Set<SourceName> = []
@@ -376,19 +400,26 @@ final class Assembly {
         let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.isSame(as: verified) {
+            if !same.isJudged {
+                try judge(try decode(verified, stage), stage, before: nil)
+                same.isJudged = true
+                inUse[name] = same
+            }
             confirm(&same, verified, stage, fetchedAt: fetchedAt)
             // What is held back is so also when it comes again.
             let isHeld = current == nil || running(name)?.digest != verified.digest
             return (isHeld ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
+        try judge(decoded, stage, before: inUse[name]?.table.count)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         note(verdict, stage)
         inUse[name] = InUse(
             table: decoded.table,
             revision: revision,
             location: stage.location,
-            id: DocumentID(digest: decoded.digest, signature: decoded.signature)
+            id: DocumentID(digest: decoded.digest, signature: decoded.signature),
+            isJudged: true
         )
         missing.remove(name)
         let isNew = publishIfComplete(.source(name), by: revision, trace: decoded.trace)
@@ -403,6 +434,11 @@ final class Assembly {
         var trace = decoded.trace
         trace[.published] = now
         return (.published, trace)
+    }
+
+    /// Holds a document against the rules of its source.
+    private func judge(_ document: DecodedDocument, _ stage: Stage, before: Int?) throws(StageFailure) {
+        try quarantine.examine(document, try stage.findings(in: document, before: before))
     }
 
     /// The bytes in use came again, perhaps under a new ETag.
@@ -547,7 +583,15 @@ final class Assembly {
         var layers: [InUse] = []
         for stored in documents {
             let (decoded, revision) = try reexamine(stored)
-            layers.append(InUse(table: decoded.table, revision: revision, location: stored.location, id: stored.id))
+            layers.append(
+                InUse(
+                    table: decoded.table,
+                    revision: revision,
+                    location: stored.location,
+                    id: stored.id,
+                    isJudged: false
+                )
+            )
         }
         hold = Hold(pin: OperatorState.Pin(generation: record.generation, command: command), layers: layers)
         if publishIfComplete(.rollback(record.generation), command: command) {
@@ -628,7 +672,8 @@ final class Assembly {
             let (decoded, revision) = examine(stored, stage)
         else { return nil }
         documents.hold(alone(decoded.table, revision), revision, isLastGood: true)
-        return revision
+        let isJudged = (try? judge(decoded, stage, before: nil)) != nil
+        return isJudged ? revision : revision.withoutValidators
     }
 
     private func acceptAlone(
@@ -638,11 +683,14 @@ final class Assembly {
         let verdict = try verify(fetched, stage)
         let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
-        if documents.revision(of: verified.source)?.isSame(as: verified) == true {
+        if let held = documents.held(verified.source), held.revision.isSame(as: verified) {
+            // The stored copy has not been held against the rules, which may be others now.
+            if held.isLastGood, !stage.rules.isEmpty { try judge(try decode(verified, stage), stage, before: nil) }
             documents.confirm(verified.source, SourceRevision(verified, fetchedAt: fetchedAt))
             return (.unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
+        try judge(decoded, stage, before: documents.held(verified.source)?.snapshot.count)
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         note(verdict, stage)
         let document = alone(decoded.table, revision)

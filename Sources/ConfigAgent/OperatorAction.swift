@@ -10,6 +10,8 @@ public enum OperatorAction: Hashable, Sendable {
     /// Ask no source.
     case freeze
     case thaw
+    /// Take a document that rules refuse: the first digits of its digest.
+    case accept(String)
 
     public var name: String {
         switch self {
@@ -20,6 +22,7 @@ public enum OperatorAction: Hashable, Sendable {
         case .unpin: "unpin"
         case .freeze: "freeze"
         case .thaw: "thaw"
+        case .accept: "accept"
         }
     }
 
@@ -28,6 +31,7 @@ public enum OperatorAction: Hashable, Sendable {
         switch self {
         case .refresh(let source): source
         case .rollback(let generation): String(generation)
+        case .accept(let digest): digest
         case .reload, .pin, .unpin, .freeze, .thaw: nil
         }
     }

@@ -1,5 +1,6 @@
 internal import ConfigDecode
 internal import ConfigFetch
+internal import ConfigGuard
 internal import ConfigPublish
 internal import ConfigSnapshot
 internal import ConfigTrust
@@ -14,12 +15,14 @@ struct Stage {
     let location: String
     let verifier: Verifier
     let decoder: DocumentDecoder
+    let rules: GuardRules
 
     init(_ source: AgentPlan.Source) {
         isOnDemand = source.fetch.isOnDemand
         version = source.fetch.version
         location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
         verifier = Verifier(maxBytes: source.fetch.maxBytes, policy: source.fetch.policy)
+        rules = source.rules
         decoder = DocumentDecoder(
             limits: source.limits,
             format: source.format,
@@ -33,6 +36,7 @@ struct Stage {
         version = 0
         location = stored.location
         verifier = Verifier(maxBytes: 1 << 30)
+        rules = GuardRules()
         decoder = DocumentDecoder(
             limits: DocumentDecoder.Limits(maxDepth: 512, maxKeys: 10_000_000),
             format: stored.format,
@@ -57,6 +61,20 @@ struct Stage {
                     : "mend the document at its source; what was in use before stays in use"
             )
         }
+    }
+
+    /// What of a document breaks the rules of its source.
+    ///
+    /// - Parameter before: how many values the one has that it is to follow; `nil` where there is none.
+    func findings(in document: DecodedDocument, before: Int?) throws(StageFailure) -> Findings {
+        if rules.isEmpty { return Findings() }
+        var tree: DocumentNode?
+        if rules.needsTree {
+            do throws(DecodeError) { tree = try decoder.tree(of: document) } catch {
+                throw .noMemory(.guarding, bytes: document.body.count)
+            }
+        }
+        return rules.check(tree, count: document.table.count, before: before)
     }
 
     /// What is stored, in the form in which it came.

@@ -48,6 +48,11 @@ public struct DocumentDecoder: Sendable {
         return DecodedDocument(decoded: document, format: format, table: table, trace: trace)
     }
 
+    /// The same document as a tree, for rules that see more than single values.
+    package func tree(of document: DecodedDocument) throws(DecodeError) -> DocumentNode {
+        try DocumentNode.parse(document.body, as: document.format, maxDepth: limits.maxDepth)
+    }
+
     private func table(from body: [UInt8], format: DocumentFormat) throws(DecodeError) -> LeafTable {
         var scan = ScanSink()
         try parse(body, as: format, into: &scan)

@@ -1,3 +1,5 @@
+public import ConfigSnapshot
+
 /// Receives a document piece by piece while a parser reads it.
 ///
 /// The calls describe one value: scalars, or matching begin and end calls with keys and values between. Text is
@@ -14,27 +16,6 @@ protocol DocumentSink {
     mutating func beginArray(at position: Position) throws(DecodeError)
     mutating func endArray() throws(DecodeError)
     mutating func scalar(_ scalar: Scalar, at position: Position) throws(DecodeError)
-}
-
-/// A place in a document, both counted from 1; the column counts characters (code points), as editors do.
-public struct Position: Sendable, Hashable {
-    public var line: Int
-    public var column: Int
-
-    public init(line: Int, column: Int) {
-        self.line = line
-        self.column = column
-    }
-}
-
-/// A value that holds no other.
-public enum Scalar: Sendable, Equatable {
-    case null
-    case bool(Bool)
-    /// The number as it was written, in JSON's grammar.
-    case number(ArraySlice<UInt8>)
-    /// Unescaped UTF-8.
-    case string(ArraySlice<UInt8>)
 }
 
 /// Why a document cannot be understood: what is wrong, where, and what to do.

@@ -1,3 +1,5 @@
+internal import ConfigSnapshot
+
 extension JSONCursor {
     /// Takes the string whose opening quote stands here.
     ///

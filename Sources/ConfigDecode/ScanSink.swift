@@ -1,3 +1,5 @@
+internal import ConfigSnapshot
+
 /// Listens to nothing: with it a parser only checks, and a document with an error in it costs no memory of its own.
 struct ScanSink: DocumentSink {
     static let readsText = false

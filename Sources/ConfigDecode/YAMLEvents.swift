@@ -1,4 +1,5 @@
 internal import CYaml
+internal import ConfigSnapshot
 
 /// One thing that libyaml has read.
 enum YAMLEvent {

@@ -1,3 +1,5 @@
+internal import ConfigSnapshot
+
 /// A scalar as YAML wrote it, and what YAML 1.2's core schema makes of it.
 ///
 /// So `no`, `yes`, `on` and `off` are strings, and so is `0x1F` with a sign before it.

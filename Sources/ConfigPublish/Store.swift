@@ -32,6 +32,7 @@ public final class Store: Sendable {
         /// Documents of that generation that have been replaced since.
         var replaced: [StoredDocument] = []
         var operatorState: OperatorState?
+        var quarantine: Quarantine?
         /// Told once that is on disk.
         var waiting: [WakeSignal] = []
         /// One for each source: whoever asked before has gone.
@@ -274,6 +275,32 @@ public final class Store: Sendable {
         return done
     }
 
+    static let quarantineFile = "quarantine"
+
+    /// What rules have refused, and what was accepted all the same.
+    public func loadQuarantine() throws(StoredDocumentFault) -> Quarantine {
+        let path = directory + "/" + Self.quarantineFile
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try FileIO.read(path, limit: 4 << 20) } catch {
+            if error.isMissing { return Quarantine() }
+            throw .file(error)
+        }
+        guard let quarantine = Quarantine(parsing: bytes) else {
+            FileIO.setAside(path)
+            throw .damaged
+        }
+        return quarantine
+    }
+
+    /// Has it written. Never waits; what is handed over afterwards is not on disk before it.
+    public func keep(_ quarantine: Quarantine) {
+        pending.withLock { pending in
+            pending.quarantine = quarantine
+            pending.generation = pending.generation ?? 0
+        }
+        signal.raise()
+    }
+
     private static let layersSignature = "config-agent layers 1\n"
     private static let layersEnd = "end\n"
 
@@ -293,11 +320,11 @@ public final class Store: Sendable {
         return names.count == lines.count ? names : nil
     }
 
-    private static let versions = "versions"
+    static let versionsFile = "versions"
 
     /// The highest versions that were accepted. A list that cannot be used is set aside.
     public func loadVersions() throws(StoredDocumentFault) -> VersionMarks {
-        let path = directory + "/" + Self.versions
+        let path = directory + "/" + Self.versionsFile
         let bytes: [UInt8]
         do throws(FileError) {
             bytes = try FileIO.read(path, limit: 64 << 20)
@@ -414,6 +441,7 @@ public final class Store: Sendable {
             pending.record = nil
             pending.replaced = []
             pending.operatorState = nil
+            pending.quarantine = nil
             pending.waiting = []
             return taken
         }
@@ -427,6 +455,7 @@ public final class Store: Sendable {
             pending.documents.merge(batch.documents) { newer, _ in newer }
             pending.forgetUnneeded()
             pending.operatorState = pending.operatorState ?? batch.operatorState
+            pending.quarantine = pending.quarantine ?? batch.quarantine
             pending.waiting += batch.waiting
             pending.inHand = [:]
             pending.layers = pending.layers ?? batch.layers
@@ -444,8 +473,12 @@ public final class Store: Sendable {
         }
         // Before the documents: what has been in use, and may have been seen, is not gone back behind after a crash.
         if let versions = batch.versions, versions != writtenVersions.withLock({ $0 }) {
-            try FileIO.replace(Self.versions, in: directory, with: [Array(versions.text.utf8)])
+            try FileIO.replace(Self.versionsFile, in: directory, with: [Array(versions.text.utf8)])
             writtenVersions.withLock { $0 = versions }
+        }
+        // The same: what was accepted by name is so when its copy is found.
+        if let quarantine = batch.quarantine {
+            try FileIO.replace(Self.quarantineFile, in: directory, with: [quarantine.bytes])
         }
         // Those first that lie there already, and are about to be replaced.
         if let record = batch.record { try keepDocuments(of: record) }

@@ -17,6 +17,7 @@ struct Agentctl: ParsableCommand {
             LocksCommand.self, SourcesCommand.self, DoctorCommand.self, SupportBundleCommand.self,
             HistoryCommand.self, ShowCommand.self, DiffCommand.self, ExplainCommand.self, WaitCommand.self,
             RollbackCommand.self, PinCommand.self, UnpinCommand.self, FreezeCommand.self, ThawCommand.self,
+            QuarantineCommand.self, AcceptCommand.self, CheckCommand.self,
             KeygenCommand.self, SignCommand.self, VerifyCommand.self, TrustCommand.self,
         ]
     )

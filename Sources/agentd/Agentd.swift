@@ -29,6 +29,13 @@ struct Agentd: ParsableCommand {
     @Flag(name: .long, help: "Check the configuration and exit.")
     var checkConfig = false
 
+    @Flag(
+        name: .long,
+        help:
+            "With --check-config: ask every source, and tell what would become of what it says, without publishing it."
+    )
+    var `try` = false
+
     @Flag(name: .long, help: "Ask every source once, keep what came, and exit: 0 unchanged, 2 changed, 1 failed.")
     var once = false
 
@@ -45,6 +52,10 @@ struct Agentd: ParsableCommand {
     )
     var logLevel: LogLevel = .info
 
+    func validate() throws {
+        if self.try, !checkConfig { throw ValidationError("--try belongs to --check-config") }
+    }
+
     mutating func run() throws {
         Process.prepare()
         let configuration: AgentConfiguration
@@ -60,6 +71,7 @@ struct Agentd: ParsableCommand {
         }
         if checkConfig {
             print("\(config) is valid: \(configuration.sources.count) sources, \(configuration.workers) workers")
+            if self.try { throw ExitCode(TryRun.run(configuration)) }
             return
         }
         let journal = Journal(

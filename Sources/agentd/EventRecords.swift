@@ -204,6 +204,14 @@ enum EventRecords {
                     + "nothing is pinned or frozen",
                 [("AGENT_EVENT", "operator_state_unusable"), ("AGENT_ERROR", "\(fault)")]
             )
+        case .quarantineUnusable(let fault):
+            JournalRecord(
+                .error,
+                nil,
+                "the list of refused documents cannot be read\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
+                    + "what was accepted against its rules is refused again",
+                [("AGENT_EVENT", "quarantine_unusable"), ("AGENT_ERROR", "\(fault)")]
+            )
         case .pinLost(let pin, let fault):
             JournalRecord(
                 .error,

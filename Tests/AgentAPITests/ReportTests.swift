@@ -24,6 +24,8 @@ import Testing
         try check(Samples.health, schema: "health")
         try check(Samples.action, schema: "action")
         try check(Samples.history, schema: "history")
+        try check(QuarantineReport(documents: [Samples.quarantined]), schema: "quarantine")
+        try check(AcceptReport(document: Samples.quarantined, durable: true), schema: "accept")
         try check(Samples.diff, schema: "diff")
         try check(Samples.explanation, schema: "explain")
     }

@@ -93,6 +93,17 @@ enum Samples {
         ]
     )
 
+    static let quarantined = QuarantinedDocument(
+        source: "app",
+        digest: String(repeating: "ab", count: 32),
+        reasons: ["line 1, column 2: port: has to be at most 65535"],
+        count: 3,
+        since: time,
+        last: time,
+        times: 2,
+        accepted: command
+    )
+
     static let diff = DiffReport(
         from: 41,
         to: 42,

@@ -1,3 +1,4 @@
+import ConfigGuard
 import ConfigSnapshot
 import ConfigTrust
 import Glibc
@@ -107,6 +108,9 @@ struct FileTests {
         let verification = try #require(agent.sources[0].verification)
         #expect(verification.policy.audience == ["web", "host-7"] && verification.signature == .beside)
         agent.sources[0].verification = nil
+        #expect(agent.sources[0].rules.required.count == 2 && agent.sources[0].rules.keys.count == 3)
+        #expect(agent.sources[0].rules.refusesEmpty && agent.sources[0].rules.maxShrink == 30)
+        agent.sources[0].rules = GuardRules()
         agent.sources[0].format = nil
         agent.workers = expected.workers
         #expect(agent.secretFiles.contains("/etc/agent/tls/ca.pem"))

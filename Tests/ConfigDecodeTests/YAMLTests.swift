@@ -181,25 +181,25 @@ struct YAMLTests {
     }
 
     @Test func tree() throws {
-        let node = try ConfigNode.parse(yaml: Array("b: x\na:\n  - 1\n  - {é: ~, c: 2}\n".utf8))
-        func scalar(_ scalar: Scalar, _ line: Int, _ column: Int) -> ConfigNode {
-            ConfigNode(kind: .scalar(scalar), position: Position(line: line, column: column))
+        let node = try DocumentNode.parse(yaml: Array("b: x\na:\n  - 1\n  - {é: ~, c: 2}\n".utf8))
+        func scalar(_ scalar: Scalar, _ line: Int, _ column: Int) -> DocumentNode {
+            DocumentNode(kind: .scalar(scalar), position: Position(line: line, column: column))
         }
-        func member(_ name: String, _ line: Int, _ column: Int, _ node: ConfigNode) -> ConfigNode.Member {
-            ConfigNode.Member(name: name, namePosition: Position(line: line, column: column), node: node)
+        func member(_ name: String, _ line: Int, _ column: Int, _ node: DocumentNode) -> DocumentNode.Member {
+            DocumentNode.Member(name: name, namePosition: Position(line: line, column: column), node: node)
         }
-        let inner = ConfigNode(
+        let inner = DocumentNode(
             kind: .mapping([
                 member("é", 4, 6, scalar(.null, 4, 9)),
                 member("c", 4, 12, scalar(.number(Array("2".utf8)[...]), 4, 15)),
             ]),
             position: Position(line: 4, column: 5)
         )
-        let list = ConfigNode(
+        let list = DocumentNode(
             kind: .sequence([scalar(.number(Array("1".utf8)[...]), 3, 5), inner]),
             position: Position(line: 3, column: 3)
         )
-        let expected = ConfigNode(
+        let expected = DocumentNode(
             kind: .mapping([member("b", 1, 1, scalar(.string(Array("x".utf8)[...]), 1, 4)), member("a", 2, 1, list)]),
             position: Position(line: 1, column: 1)
         )
@@ -207,8 +207,8 @@ struct YAMLTests {
     }
 
     @Test func treeErrors() {
-        #expect(throws: DecodeError.self) { try ConfigNode.parse(yaml: Array("a: 1\na: 2".utf8)) }
-        #expect(throws: DecodeError(.empty, at: nil, "the document is empty")) { try ConfigNode.parse(yaml: []) }
-        #expect(throws: DecodeError.self) { try ConfigNode.parse(yaml: Array("a: {b: {c: 1}}".utf8), maxDepth: 2) }
+        #expect(throws: DecodeError.self) { try DocumentNode.parse(yaml: Array("a: 1\na: 2".utf8)) }
+        #expect(throws: DecodeError(.empty, at: nil, "the document is empty")) { try DocumentNode.parse(yaml: []) }
+        #expect(throws: DecodeError.self) { try DocumentNode.parse(yaml: Array("a: {b: {c: 1}}".utf8), maxDepth: 2) }
     }
 }

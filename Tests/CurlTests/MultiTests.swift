@@ -86,7 +86,8 @@ import Testing
         // Whole seconds are counted.
         let end = MonotonicTime.now.advanced(byNanoseconds: 60_000_000_000)
         while server.connections == 1, end.nanoseconds(since: .now) > 0 {
-            #expect(try perform(request(server.url()) { $0.oldestConnectionSeconds = 1 }, on: multi).body == body)
+            let result = try perform(request(server.url()) { $0.oldestConnectionSeconds = 1 }, on: multi)
+            try #require(result.body == body, "\(result)")
             usleep(100_000)
         }
         #expect(server.connections == 2)

@@ -36,6 +36,11 @@ final class RawServer: @unchecked Sendable {
         let thread = Thread { [listener, self] in
             while true {
                 let connection = accept(listener, nil, nil)
+                if connection < 0, [EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) {
+                    // Other tests may have all descriptors for a moment.
+                    usleep(1_000)
+                    continue
+                }
                 guard connection >= 0 else {
                     // Closed here and nowhere else: the number may be another server's in the next moment.
                     close(listener)

@@ -44,7 +44,8 @@ private final class Operator: @unchecked Sendable {
         while lock.withLock({ isAtWork }), agent.isRunning {
             _ = try? agent.refresh("app")
             look()
-            _ = try? command()
+            // Where nobody knows what became of one, another would make it two that nobody knows.
+            guard (try? command()) == true else { return }
         }
     }
 
@@ -56,13 +57,16 @@ private final class Operator: @unchecked Sendable {
         lock.withLock { contents[generation] = number }
     }
 
-    private func command() throws {
+    /// - Returns: whether it is known what became of it.
+    private func command() throws -> Bool {
         var wanted = lock.withLock { confirmed }
         let path: String
         switch Int.random(in: 0..<5) {
         case 0:
             // Only what was seen is of use to who compares afterwards.
-            guard let generation = lock.withLock({ contents.keys.sorted().suffix(5).randomElement() }) else { return }
+            guard let generation = lock.withLock({ contents.keys.sorted().suffix(5).randomElement() }) else {
+                return true
+            }
             wanted.pin = generation
             path = "/v1/rollback?generation=\(generation)"
         case 1: (path, wanted.pin) = ("/v1/unpin", nil)
@@ -72,13 +76,17 @@ private final class Operator: @unchecked Sendable {
         lock.withLock { attempted = wanted }
         let answer = try HTTPClient.send("POST", path, to: agent.controlSocket, timeout: .seconds(30))
         let json = try answer.json()
-        lock.withLock {
+        return lock.withLock {
             // Refused, it is not in force; what is not answered as durable may be so or not.
-            if (400..<500).contains(answer.status) { attempted = nil }
-            guard answer.status == 200, json["durable"].bool == true else { return }
+            if (400..<500).contains(answer.status) {
+                attempted = nil
+                return true
+            }
+            guard answer.status == 200, json["durable"].bool == true else { return false }
             confirmed = Held(json["operator"])
             attempted = nil
             answered += 1
+            return true
         }
     }
 }

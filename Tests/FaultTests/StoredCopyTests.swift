@@ -84,6 +84,13 @@ struct StoredCopyTests {
             rename(agent.directory.path("local.json"), agent.directory.path("local.away"))
         }
 
+        /// Without it the newest copy is the only one.
+        func loseHistory() throws {
+            for name in ["history", "generations"] {
+                try FileManager.default.removeItem(atPath: agent.directory.path("state/\(name)"))
+            }
+        }
+
         func comeBack() {
             remote.origin.answer { .document(StoredCopyTests.document("app", 2), to: $0) }
             remote.comeBack()
@@ -95,6 +102,7 @@ struct StoredCopyTests {
     func required(_ index: Int) throws {
         let damage = Self.cases[index].damage
         let rig = try Rig(appRequired: true)
+        try rig.loseHistory()
         let agent = rig.agent
         let path = agent.documents + "/app"
         let what = try damage.inflict(on: path, other: agent.documents + "/local")
@@ -118,10 +126,30 @@ struct StoredCopyTests {
         try expectRecovery(of: agent, damage, path, what)
     }
 
+    @Test(
+        "Where another generation's copy is whole, that one is served",
+        arguments: [Damage.directory, .symbolicLink, .pipe]
+    )
+    func fromHistory(_ damage: Damage) throws {
+        let rig = try Rig(appRequired: true)
+        let agent = rig.agent
+        let path = agent.documents + "/app"
+        let what = try damage.inflict(on: path, other: agent.documents + "/local")
+        try agent.start()
+        try agent.waitUntilReady()
+        #expect(try agent.value("app.version").line == "1", "\(what)")
+        try agent.waitUntilLogged("the stored copy of source app cannot be used")
+        rig.comeBack()
+        #expect(try agent.refresh().status == 200)
+        #expect(try agent.value("app.version").line == "2", "\(what)")
+        try expectRecovery(of: agent, damage, path, what)
+    }
+
     @Test("Of an optional source: ready with the others, and recovers with the origin", arguments: cases.indices)
     func optional(_ index: Int) throws {
         let damage = Self.cases[index].damage
         let rig = try Rig(appRequired: false)
+        try rig.loseHistory()
         let agent = rig.agent
         let path = agent.documents + "/app"
         let what = try damage.inflict(on: path, other: agent.documents + "/local")

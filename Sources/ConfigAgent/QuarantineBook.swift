@@ -1,0 +1,55 @@
+internal import ConfigDecode
+internal import ConfigGuard
+internal import ConfigPublish
+internal import ConfigSnapshot
+internal import LockLadder
+
+/// What rules have refused, for whoever asks; changed by the pipeline alone.
+///
+/// Thread-safe.
+final class QuarantineBook: Sendable {
+    private let contents = Mutex("agent.quarantine", Quarantine())
+    private let store: Store
+
+    init(_ store: Store) { self.store = store }
+
+    var current: Quarantine { contents.withLock { $0 } }
+
+    /// Takes over what an earlier run has left.
+    func load() throws(StoredDocumentFault) {
+        let loaded = try store.loadQuarantine()
+        contents.withLock { $0 = loaded }
+    }
+
+    /// Lets a document pass, or says why it does not.
+    func examine(_ document: DecodedDocument, _ findings: Findings) throws(StageFailure) {
+        guard !findings.isEmpty else { return }
+        let (source, digest) = (document.source, document.digest)
+        let now = WallClock.nowNanoseconds
+        let (isAccepted, isNews, all) = contents.withLock { quarantine in
+            if quarantine.hasAccepted(source, digest) { return (true, false, quarantine) }
+            let reasons = findings.first.map(\.description)
+            let isNews = quarantine.note(source, digest, reasons: reasons, count: findings.count, at: now)
+            return (false, isNews, quarantine)
+        }
+        if isAccepted { return }
+        if isNews { store.keep(all) }
+        let more = findings.count > 1 ? ", and \(findings.count - 1) more" : ""
+        throw StageFailure(
+            .guarding,
+            "refused",
+            "\(findings.first.first?.description ?? "")\(more)",
+            hint: "mend the document at its source; all of it: agentctl quarantine; to take it as it is: "
+                + "agentctl accept \(digest.short) --reason TEXT"
+        )
+    }
+
+    /// Takes a document all the same, from when its source says it again.
+    func accept(_ document: Quarantine.Document, _ command: Command) {
+        let all = contents.withLock { quarantine in
+            quarantine.accept(document, command)
+            return quarantine
+        }
+        store.keep(all)
+    }
+}
