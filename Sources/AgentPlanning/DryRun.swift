@@ -2,7 +2,6 @@ public import ConfigAgent
 internal import ConfigFetch
 internal import ConfigPublish
 public import ConfigSnapshot
-internal import FoundationEssentials
 internal import Glibc
 public import LockLadder
 
@@ -153,5 +152,5 @@ private struct ScratchDirectory {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    func remove() { try? FileManager.default.removeItem(atPath: path) }
+    func remove() { Store.remove(path) }
 }

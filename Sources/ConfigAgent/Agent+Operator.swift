@@ -115,10 +115,10 @@ extension Agent {
     {
         // Not to be forgotten before it is pinned.
         store.protect(generation)
-        let found = try stored(generation)
+        let documents = try stored(generation).documents
         return try change(until: deadline) { [fetcher] assembly in
             do throws(StageFailure) {
-                try assembly.rollBack(to: found.record, found.documents, command)
+                try assembly.rollBack(to: generation, documents, command)
             } catch {
                 return Refusal("refused", "generation \(generation) cannot be used: \(error.message)", hint: error.hint)
             }

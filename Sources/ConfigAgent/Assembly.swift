@@ -574,9 +574,9 @@ final class Assembly {
         return true
     }
 
-    /// Goes back to what was in use as `record` says, and keeps that.
+    /// Goes back to the `documents` that `generation` was made of, and keeps that.
     func rollBack(
-        to record: GenerationRecord,
+        to generation: UInt64,
         _ documents: [StoredDocument],
         _ command: Command
     ) throws(StageFailure) {
@@ -593,9 +593,9 @@ final class Assembly {
                 )
             )
         }
-        hold = Hold(pin: OperatorState.Pin(generation: record.generation, command: command), layers: layers)
-        if publishIfComplete(.rollback(record.generation), command: command) {
-            store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
+        hold = Hold(pin: OperatorState.Pin(generation: generation, command: command), layers: layers)
+        if publishIfComplete(.rollback(generation), command: command) {
+            store.keep([], layers: currentLayers, record: takeRecord(), generation: self.generation)
         }
     }
 

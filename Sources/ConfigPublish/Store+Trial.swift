@@ -1,4 +1,5 @@
 public import ConfigSnapshot
+internal import Glibc
 
 extension Store {
     /// Copies what a trial needs to know of a state directory, and changes nothing there: the documents in use of some
@@ -24,5 +25,16 @@ extension Store {
             }
         }
         return found
+    }
+
+    /// Removes a state directory that was a copy, with all that a store has made there.
+    public static func remove(_ directory: String) {
+        for name in FileIO.names(in: directory) {
+            let path = "\(directory)/\(name)"
+            if unlink(path) == 0 { continue }
+            for file in FileIO.names(in: path) { unlink("\(path)/\(file)") }
+            rmdir(path)
+        }
+        rmdir(directory)
     }
 }

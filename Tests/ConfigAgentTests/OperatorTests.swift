@@ -191,6 +191,26 @@ struct OperatorTests {
         #expect(running.value("v") == "8")
     }
 
+    @Test("Gone back to by any number that its content had, it is pinned by that number")
+    func rollbackByLaterNumber() throws {
+        var running = try running()
+        running.stop()
+        running = try start()
+        let later = running.generation
+        #expect(later > 3)
+        try isDurable(running)
+        try write(4)
+        #expect(try running.refresh("app").name == "published")
+        let done = try perform(.rollback(later), running)
+        #expect(done.state.pin?.generation == later)
+        running.stop()
+        running = try start()
+        #expect(running.agent.operatorState.pin?.generation == later)
+        #expect(running.value("v") == "3")
+        try perform(.unpin, running)
+        #expect(running.agent.generationRecords.contains { $0.cause == .rollback(later) })
+    }
+
     @Test("Pinned where it stands")
     func pin() throws {
         var running = try running()
