@@ -24,8 +24,10 @@ public struct HistoryReport: Codable, Sendable, Hashable {
 public struct GenerationInfo: Codable, Sendable, Hashable {
     /// The first generation with it.
     public var generation: UInt64
-    /// The last one with it: each start of the agent makes a generation.
+    /// The last one with it.
     public var last: UInt64
+    /// The later ones with it, oldest first: each start of the agent makes a generation. Numbers between them are not its.
+    public var starts: [UInt64]
     /// When it was first published.
     public var publishedAt: WireTime
     /// The SHA-256 of all keys and values, in hexadecimal.
@@ -44,6 +46,7 @@ public struct GenerationInfo: Codable, Sendable, Hashable {
     enum CodingKeys: String, CodingKey {
         case generation
         case last
+        case starts
         case publishedAt = "published_at"
         case digest
         case keys
@@ -56,6 +59,7 @@ public struct GenerationInfo: Codable, Sendable, Hashable {
     public init(
         generation: UInt64,
         last: UInt64,
+        starts: [UInt64],
         publishedAt: WireTime,
         digest: String,
         keys: Int,
@@ -66,6 +70,7 @@ public struct GenerationInfo: Codable, Sendable, Hashable {
     ) {
         self.generation = generation
         self.last = last
+        self.starts = starts
         self.publishedAt = publishedAt
         self.digest = digest
         self.keys = keys

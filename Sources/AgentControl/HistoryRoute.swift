@@ -41,8 +41,8 @@ struct HistoryRoute {
             if let text, UInt64(text) == nil { return .now(Self.noGeneration(text)) }
         }
         let to = wanted.to.flatMap { UInt64($0) } ?? newest
-        let before = records.last { $0.last < to && !(($0.generation...$0.last).contains(to)) }
-        guard let from = wanted.from.flatMap({ UInt64($0) }) ?? before?.last else {
+        let before = records.last { $0.generation < to && !$0.has(to) }
+        guard let from = wanted.from.flatMap({ UInt64($0) }) ?? before?.generation else {
             let message = "nothing older than generation \(to) is kept"
             return .now(.error(.notFound, "unknown_generation", message, hint: "see agentctl history"))
         }
@@ -122,7 +122,7 @@ extension HistoryReport {
             generation: agent.publisher.generation,
             durableGeneration: agent.storeState.durableGeneration,
             generations: agent.generationRecords.reversed().map { record in
-                GenerationInfo(record, isPinned: pinned.map { (record.generation...record.last).contains($0) } ?? false)
+                GenerationInfo(record, isPinned: pinned.map { record.has($0) } ?? false)
             }
         )
     }
@@ -133,6 +133,7 @@ extension GenerationInfo {
         self.init(
             generation: record.generation,
             last: record.last,
+            starts: record.starts,
             publishedAt: WireTime(unixNanoseconds: record.publishedAt),
             digest: record.digest.hex,
             keys: record.keys,

@@ -6,11 +6,10 @@ public enum HistoryText {
         guard !report.generations.isEmpty else { return "no generation is kept yet\n" }
         var table = Table(headings: ["GENERATION", "PUBLISHED", "KEYS", "CAUSE", "BY", "REASON"])
         for info in report.generations {
-            let isCurrent = (info.generation...max(info.generation, info.last)).contains(report.generation)
+            let isCurrent = report.generation == info.generation || info.starts.contains(report.generation)
             let marks = (isCurrent ? " *" : "") + (info.pinned ? " pinned" : "")
-            let number = info.last > info.generation ? "\(info.generation)-\(info.last)" : "\(info.generation)"
             table.add([
-                .init(number + marks, tone: isCurrent ? .good : nil),
+                .init(numbers(info) + marks, tone: isCurrent ? .good : nil),
                 .init(Durations.ago(info.publishedAt, now: now)),
                 .init(String(info.keys)),
                 .init(cause(info)),
@@ -23,6 +22,15 @@ public enum HistoryText {
             lines.append("generation \(report.generation) is not stored yet")
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The first one and, where starts have made more of them, the last one.
+    private static func numbers(_ info: GenerationInfo) -> String {
+        switch info.starts.count {
+        case 0: "\(info.generation)"
+        case 1: "\(info.generation), \(info.last)"
+        default: "\(info.generation) ... \(info.last)"
+        }
     }
 
     /// What it was, with the revision where a source has caused it.

@@ -115,8 +115,12 @@ extension Agent {
     {
         // Not to be forgotten before it is pinned.
         store.protect(generation)
-        let documents = try stored(generation).documents
-        return try change(until: deadline) { [fetcher] assembly in
+        let documents: [StoredDocument]
+        do throws(Refusal) { documents = try stored(generation).documents } catch {
+            store.release(generation)
+            throw error
+        }
+        return try change(until: deadline, releasing: generation) { [fetcher] assembly in
             do throws(StageFailure) {
                 try assembly.rollBack(to: generation, documents, command)
             } catch {
@@ -163,13 +167,17 @@ extension Agent {
 
     /// Changes what is in force, between two documents, and has it written.
     ///
-    /// - Parameter body: on the pipeline's thread; gives back why it does nothing, where it does nothing.
+    /// - Parameters:
+    ///   - generation: was protected for it.
+    ///   - body: on the pipeline's thread; gives back why it does nothing, where it does nothing.
     private func change(
         until deadline: MonotonicTime,
+        releasing generation: UInt64? = nil,
         _ body: @escaping @Sendable (Assembly) -> Refusal?
     ) throws(Refusal) -> Done {
         let outcome = Outcome()
         let isOver = WakeSignal()
+        let release: @Sendable () -> Void = { [store] in if let generation { store.release(generation) } }
         let isRunning = withAssembly { [self] assembly in
             if let refusal = body(assembly) {
                 outcome.value.withLock { $0 = .failure(refusal) }
@@ -177,11 +185,13 @@ extension Agent {
                 let state = assembly.operatorState
                 commanded.withLock { $0 = state }
                 // Handed over here, so that of two commands the later one is the one that is written.
-                let saved = store.keep(state)
+                let saved = assembly.keepOperatorState()
                 outcome.value.withLock { $0 = .success((saved, assembly.newestGeneration, state)) }
             }
+            release()
             isOver.raise()
         }
+        if !isRunning { release() }
         guard isRunning else { throw Refusal("stopping", "the agent is starting or stopping", hint: "try again") }
         guard isOver.wait(until: deadline), let result = outcome.value.withLock({ $0 }) else {
             let hint = "see what came of it: agentctl status"

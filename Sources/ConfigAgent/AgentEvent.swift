@@ -22,9 +22,9 @@ public enum AgentEvent: Sendable {
 /// What there is to tell of what is kept on disk.
 public enum StoreEvent: Sendable {
     case copyUnusable(SourceName, StoredDocumentFault)
-    /// The list of the highest versions accepted cannot be used: what the stored copies say stands in for it.
+    /// One of the lists of the highest versions accepted cannot be used: the other, and what the stored copies say, stand in.
     case versionsUnusable(StoredDocumentFault)
-    /// What the operator has commanded for good cannot be read: nothing of it is in force.
+    /// What the operator has commanded for good cannot be read: what was in use last is pinned.
     case operatorStateUnusable(StoredDocumentFault)
     /// The list of refused and accepted documents cannot be read: what was accepted is refused again.
     case quarantineUnusable(StoredDocumentFault)

@@ -124,7 +124,7 @@ extension Agent {
         var archive = Archive(self)
         for record in store.records.reversed() where record.generation <= newest.generation {
             guard MonotonicTime.now < deadline else { return explanation }
-            let isNewest = newest.generation <= record.last
+            let isNewest = record.has(newest.generation)
             let old = isNewest ? value : try archive.snapshot(of: record).value(at: key).map { Array($0.json) }
             if old != value {
                 explanation.before = old

@@ -115,9 +115,7 @@ final class Assembly {
     ///
     /// - Returns: the revisions in use.
     func restore(progress: () -> Void = {}) -> [SourceName: SourceRevision] {
-        do throws(StoredDocumentFault) { versions = try store.loadVersions() } catch {
-            events(.store(.versionsUnusable(error)))
-        }
+        restoreVersions()
         do throws(StoredDocumentFault) { try quarantine.load() } catch {
             events(.store(.quarantineUnusable(error)))
         }
@@ -127,16 +125,9 @@ final class Assembly {
             if let stored = load(name) { restore(stored) }
         }
         noteMissing()
-        var pin: OperatorState.Pin?
-        do throws(StoredDocumentFault) {
-            let state = try store.loadOperatorState()
-            (pin, freeze) = (state.pin, state.freeze)
-        } catch {
-            events(.store(.operatorStateUnusable(error)))
-        }
-        if let pin { restore(pin) }
+        let (pin, isUnwritten) = restoreOperatorState()
         if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
-            store.noteDurable(generation)
+            store.noteLoaded(generation)
             recordStart()
             // What is pinned is in force; behind it the layers of before wait, where the new ones are not complete.
             if hold != nil, !missing.isEmpty { hasBeenComplete = restoreLayersOfBefore() || layersInForce != nil }
@@ -144,12 +135,45 @@ final class Assembly {
             if let pin, hold == nil {
                 holdCurrent(OperatorState.Pin(generation: generation, command: pin.command))
                 _ = store.keep(operatorState)
+            } else if isUnwritten {
+                _ = store.keep(operatorState)
             }
         } else {
             held = Set(inUse.keys)
         }
         return inUse.filter { isLayer($0.key) }.mapValues(\.revision)
     }
+
+    private func restoreVersions() {
+        let (marks, faults) = store.loadVersions()
+        versions = marks
+        for fault in faults { events(.store(.versionsUnusable(fault))) }
+        if !faults.isEmpty, !marks.isEmpty { store.keep([], layers: nil, versions: versions, generation: 0) }
+    }
+
+    /// What was commanded for good is in force again.
+    ///
+    /// - Returns: what is to be pinned, and whether that stands on no disk.
+    private func restoreOperatorState() -> (pin: OperatorState.Pin?, isUnwritten: Bool) {
+        var pin: OperatorState.Pin?
+        var isUnwritten = false
+        do throws(StoredDocumentFault) {
+            let state = try store.loadOperatorState()
+            (pin, freeze) = (state.pin, state.freeze)
+        } catch {
+            events(.store(.operatorStateUnusable(error)))
+            // Nobody knows whether what was in use was to stay. Taking what is new could be what somebody forbade; staying is
+            // told, and ends with a word of the operator's.
+            let command = Command(by: .thisProcess, at: WallClock.nowNanoseconds, reason: Self.unreadable)
+            pin = OperatorState.Pin(generation: store.records.last?.last ?? generation, command: command)
+            // What can be read at another time is not replaced.
+            isUnwritten = error.wasSetAside
+        }
+        if let pin { restore(pin) }
+        return (pin, isUnwritten)
+    }
+
+    private static let unreadable = "what was commanded before cannot be read"
 
     /// A required source has nothing stored. The layers that were in force before the configuration was changed may
     /// all be there: until the new ones are complete, they stay in force.
@@ -176,7 +200,7 @@ final class Assembly {
     private func recordStart() {
         guard var record else { return }
         if var newest = store.records.last, newest.digest == record.digest, newest.layers == record.layers {
-            newest.last = record.generation
+            newest.noteStart(record.generation, keeping: hold?.pin.generation)
             record = newest
         }
         self.record = nil
@@ -594,9 +618,7 @@ final class Assembly {
             )
         }
         hold = Hold(pin: OperatorState.Pin(generation: generation, command: command), layers: layers)
-        if publishIfComplete(.rollback(generation), command: command) {
-            store.keep([], layers: currentLayers, record: takeRecord(), generation: self.generation)
-        }
+        _ = publishIfComplete(.rollback(generation), command: command)
     }
 
     private func reexamine(_ stored: StoredDocument) throws(StageFailure) -> (DecodedDocument, SourceRevision) {
@@ -633,9 +655,15 @@ final class Assembly {
         guard hold != nil else { return [] }
         hold = nil
         guard publishIfComplete(.unpinned, command: command) else { return [] }
-        store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
         defer { held = [] }
         return held.sorted()
+    }
+
+    /// Has what is commanded written, with the generation that it has made.
+    ///
+    /// - Returns: what is raised once it is on disk.
+    func keepOperatorState() -> WakeSignal {
+        store.keep(operatorState, layers: currentLayers, record: takeRecord())
     }
 
     /// From now on nothing that comes from a source changes anything; with `nil` it does again.

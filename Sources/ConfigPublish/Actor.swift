@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Who has commanded something, by the kernel's word.
 public struct Actor: Hashable, Sendable {
     public var uid: UInt32
@@ -10,6 +12,9 @@ public struct Actor: Hashable, Sendable {
         self.pid = pid
         self.user = user
     }
+
+    /// What the agent does of its own accord, under the name of its program.
+    public static var thisProcess: Actor { Actor(uid: getuid(), pid: getpid(), user: "agentd") }
 
     /// `root`, or `uid 1000` for one without a name.
     public var name: String { user ?? "uid \(uid)" }

@@ -108,18 +108,22 @@ enum FileIO {
         throw FileError(operation: "make directory", path: path, code: errno)
     }
 
-    /// The names of what is in a directory, in no order; none where it cannot be read.
-    static func names(in directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
+    /// The names of what is in a directory, in no order.
+    static func names(in directory: String) throws(FileError) -> [String] {
+        guard let stream = opendir(directory) else { throw FileError(operation: "list", path: directory, code: errno) }
         defer { closedir(stream) }
         var names: [String] = []
-        // SAFETY: an entry is valid until the next call; its name ends with a zero byte.
-        while let entry = readdir(stream) {
+        while true {
+            // Nothing but this tells the end from an error.
+            errno = 0
+            guard let entry = readdir(stream) else { break }
+            // SAFETY: an entry is valid until the next call; its name ends with a zero byte.
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name != ".", name != ".." { names.append(name) }
         }
+        guard errno == 0 else { throw FileError(operation: "list", path: directory, code: errno) }
         return names
     }
 

@@ -34,8 +34,8 @@ public struct GenerationRecord: Hashable, Sendable {
     }
 
     public var generation: UInt64
-    /// The newest generation with the same content: each start of the agent makes one.
-    public var last: UInt64
+    /// The later generations with the same content, oldest first: each start of the agent makes one. Of very many the newest.
+    public private(set) var starts: [UInt64] = []
     /// Nanoseconds since 1970.
     public var publishedAt: Int64
     /// Of all keys and values.
@@ -57,7 +57,6 @@ public struct GenerationRecord: Hashable, Sendable {
         layers: [Layer]
     ) {
         self.generation = generation
-        self.last = generation
         self.publishedAt = publishedAt
         self.digest = digest
         self.keys = keys
@@ -66,14 +65,33 @@ public struct GenerationRecord: Hashable, Sendable {
         self.layers = layers
     }
 
+    /// The newest generation with this content.
+    public var last: UInt64 { starts.last ?? generation }
+
+    /// Whether `number` had this content. The numbers between those that had it were another's, or nobody's: what a crash
+    /// has taken with it is not to be had under the number of something else.
+    public func has(_ number: UInt64) -> Bool { number == generation || starts.contains(number) }
+
+    /// A start has made this content the generation `number`.
+    ///
+    /// - Parameter pinned: is remembered in any case.
+    public mutating func noteStart(_ number: UInt64, keeping pinned: UInt64?) {
+        starts.append(number)
+        while starts.count > Self.mostStarts, let oldest = starts.firstIndex(where: { $0 != pinned }) {
+            starts.remove(at: oldest)
+        }
+    }
+
+    private static let mostStarts = 256
+
     // MARK: As a file
 
-    private static let title = "config-agent generation 1"
+    private static let title = "config-agent generation 2"
 
     var bytes: [UInt8] {
         var text = FieldText(Self.title)
         text.add("generation", generation)
-        text.add("last", last)
+        if !starts.isEmpty { text.add("starts", starts.map(String.init).joined(separator: " ")) }
         text.add("published-at", publishedAt)
         text.add("digest", digest)
         text.add("keys", keys)
@@ -85,15 +103,18 @@ public struct GenerationRecord: Hashable, Sendable {
 
     init?(parsing bytes: [UInt8]) {
         guard let text = FieldText(Self.title, parsing: bytes), let generation: UInt64 = text.number("generation"),
-            let last: UInt64 = text.number("last"), let publishedAt: Int64 = text.number("published-at"),
+            let publishedAt: Int64 = text.number("published-at"),
             let digest = text.first("digest").flatMap({ ContentDigest(text: $0) }),
             let keys: Int = text.number("keys"), let cause = text.first("cause").flatMap({ Cause($0) })
         else { return nil }
         let lines = text.all("layer")
         layers = lines.compactMap { Layer($0) }
-        guard layers.count == lines.count, last >= generation else { return nil }
+        let numbers = (text.first("starts") ?? "").split(separator: " ")
+        starts = numbers.compactMap { UInt64($0) }
+        guard layers.count == lines.count, starts.count == numbers.count,
+            zip([generation] + starts, starts).allSatisfy({ $0 < $1 })
+        else { return nil }
         self.generation = generation
-        self.last = last
         self.publishedAt = publishedAt
         self.digest = digest
         self.keys = keys

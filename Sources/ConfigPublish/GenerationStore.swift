@@ -36,6 +36,8 @@ final class GenerationStore: Sendable {
         var records: [GenerationRecord] = []
         /// Names of the files with documents.
         var documents: Set<String> = []
+        /// Whether there may be records that could not be read: then nothing is forgotten that they may name.
+        var mayBeMore = false
     }
 
     private let recordDirectory: String
@@ -57,12 +59,23 @@ final class GenerationStore: Sendable {
         try FileIO.makeDirectory(documentDirectory)
     }
 
-    /// Reads the records. One that cannot be read is set aside.
-    func open() {
+    func syncNames() throws(FileError) {
+        for path in [recordDirectory, documentDirectory] { try FileIO.syncDirectory(path) }
+    }
+
+    /// Reads the records. One that is damaged is set aside; one that cannot be read now is not used now.
+    ///
+    /// - Throws: when it cannot even be told which there are.
+    func open() throws(FileError) {
+        state.withLock { $0.mayBeMore = true }
         var records: [GenerationRecord] = []
-        for name in FileIO.names(in: recordDirectory) where name.allSatisfy(\.isNumber) {
+        var areAllRead = true
+        for name in try FileIO.names(in: recordDirectory) where name.allSatisfy(\.isNumber) {
             let path = recordDirectory + "/" + name
-            guard let bytes = try? FileIO.read(path, limit: 64 << 20) else { continue }
+            guard let bytes = try? FileIO.read(path, limit: 64 << 20) else {
+                areAllRead = false
+                continue
+            }
             if let record = GenerationRecord(parsing: bytes), "\(record.generation)" == name {
                 records.append(record)
             } else {
@@ -72,19 +85,19 @@ final class GenerationStore: Sendable {
         records.sort { $0.generation < $1.generation }
         // What a crash has left half done is nobody's.
         for directory in [recordDirectory, documentDirectory] {
-            for name in FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
+            for name in try FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
         }
-        let documents = Set(FileIO.names(in: documentDirectory))
+        let documents = Set(try FileIO.names(in: documentDirectory))
         // After a power cut one may be back whose documents have been forgotten.
         records.removeAll { record in
             !record.layers.allSatisfy { documents.contains(Self.name($0.source, $0.id)) }
         }
-        state.withLock { $0 = State(records: records, documents: documents) }
+        state.withLock { $0 = State(records: records, documents: documents, mayBeMore: !areAllRead) }
     }
 
     /// The record of the content that `generation` had.
     func record(of generation: UInt64) -> GenerationRecord? {
-        records.last { $0.generation <= generation && generation <= $0.last }
+        records.last { $0.has(generation) }
     }
 
     func has(_ source: SourceName, _ id: DocumentID) -> Bool {
@@ -157,11 +170,12 @@ final class GenerationStore: Sendable {
     ///
     /// - Parameter pinned: generations to be kept in any case.
     func prune(_ retention: Retention, keeping pinned: Set<UInt64>, now: Int64) {
+        guard !state.withLock({ $0.mayBeMore }) else { return }
         let (kept, dropped, unused) = state.withLock { state in
             let newest = state.records.suffix(max(1, retention.count))
             let oldest = now - Int64(clamping: retention.age)
             let kept = state.records.filter { record in
-                let isPinned = pinned.contains { record.generation <= $0 && $0 <= record.last }
+                let isPinned = pinned.contains { record.has($0) }
                 let isNewest = record.generation == state.records.last?.generation
                 let isRecent = newest.contains { $0.generation == record.generation } && record.publishedAt >= oldest
                 return isPinned || isNewest || isRecent

@@ -13,7 +13,7 @@ extension Store {
     ) throws(FileError) -> Bool {
         var found = false
         try FileIO.makeDirectory(other + "/documents")
-        for name in sources.map({ "documents/\($0)" }) + [versionsFile, quarantineFile] {
+        for name in sources.map({ "documents/\($0)" }) + versionsFiles + [quarantineFile] {
             let parts = name.split(separator: "/")
             do throws(FileError) {
                 let bytes = try FileIO.read("\(directory)/\(name)", limit: StoredForm.largestFile)
@@ -29,10 +29,10 @@ extension Store {
 
     /// Removes a state directory that was a copy, with all that a store has made there.
     public static func remove(_ directory: String) {
-        for name in FileIO.names(in: directory) {
+        for name in (try? FileIO.names(in: directory)) ?? [] {
             let path = "\(directory)/\(name)"
             if unlink(path) == 0 { continue }
-            for file in FileIO.names(in: path) { unlink("\(path)/\(file)") }
+            for file in (try? FileIO.names(in: path)) ?? [] { unlink("\(path)/\(file)") }
             rmdir(path)
         }
         rmdir(directory)

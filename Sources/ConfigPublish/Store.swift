@@ -39,6 +39,13 @@ public final class Store: Sendable {
         var loads: [SourceName: Delivery] = [:]
         var isStopping = false
 
+        mutating func add(_ record: GenerationRecord?, _ layers: [SourceName]?, _ generation: UInt64) {
+            self.layers = layers ?? self.layers
+            self.record = record ?? self.record
+            forgetUnneeded()
+            self.generation = max(self.generation ?? 0, generation)
+        }
+
         /// Of what was replaced only that is needed which the record names, and which is not there otherwise.
         mutating func forgetUnneeded() {
             guard let record else {
@@ -49,6 +56,18 @@ public final class Store: Sendable {
                 documents[old.source]?.id != old.id && record.names(old)
             }
         }
+    }
+
+    /// Generations that are to be kept in any case.
+    private struct Pins {
+        /// What the file on disk pins.
+        var written: UInt64?
+        /// What the file will pin next.
+        var wanted: UInt64?
+        /// What is being gone back to.
+        var protected: [UInt64] = []
+
+        var all: Set<UInt64> { Set([written, wanted].compactMap(\.self) + protected) }
     }
 
     /// Told once what is stored of a source, on the store's thread. Must not wait.
@@ -67,8 +86,9 @@ public final class Store: Sendable {
     private let writtenVersions = Mutex("store.versions", VersionMarks())
     private let generations: GenerationStore
     private let retention: Mutex<Retention>
-    /// Generations that are to be kept in any case: what is pinned, by the file or by a command that is being carried out.
-    private let pinned = Mutex("store.pinned", Set<UInt64>())
+    private let pins = Mutex("store.pins", Pins())
+    /// Whether the names of what lies there are on disk too: what a killed process has renamed may be seen and be lost.
+    private let areNamesSynced = Mutex("store.synced", false)
     /// The ids of the documents that lie on disk as the newest of their sources.
     private let newest = Mutex("store.newest", [SourceName: DocumentID]())
     private let signal = WakeSignal()
@@ -102,7 +122,7 @@ public final class Store: Sendable {
         let used: UInt64
         do throws(FileError) {
             try makeDirectories()
-            generations.open()
+            try generations.open()
             // Where that number was lost, the records know that there were generations.
             used = max(try readReservation(), generations.records.map(\.last).max() ?? 0)
         } catch {
@@ -111,6 +131,7 @@ public final class Store: Sendable {
             return startUnreserved(after: Self.unknownGeneration)
         }
         do throws(FileError) {
+            try syncNames()
             try reserve(through: used + Self.reservation)
             return used
         } catch {
@@ -141,6 +162,13 @@ public final class Store: Sendable {
         try FileIO.makeDirectory(directory)
         try FileIO.makeDirectory(documentDirectory)
         try generations.makeDirectories()
+    }
+
+    private func syncNames() throws(FileError) {
+        guard !areNamesSynced.withLock({ $0 }) else { return }
+        for path in [documentDirectory, directory] { try FileIO.syncDirectory(path) }
+        try generations.syncNames()
+        areNamesSynced.withLock { $0 = true }
     }
 
     private func readReservation() throws(FileError) -> UInt64 {
@@ -239,8 +267,15 @@ public final class Store: Sendable {
     /// Keeps generations as far back as this from now on.
     public func keep(_ retention: Retention) { self.retention.withLock { $0 = retention } }
 
-    /// Keeps a generation until what the operator has commanded for good is written the next time.
-    public func protect(_ generation: UInt64) { pinned.withLock { _ = $0.insert(generation) } }
+    /// Keeps a generation that is being gone back to, until it is released as often.
+    public func protect(_ generation: UInt64) { pins.withLock { $0.protected.append(generation) } }
+
+    /// It need not be kept for that any more: it is pinned now, or it is not gone back to.
+    public func release(_ generation: UInt64) {
+        pins.withLock { pins in
+            if let index = pins.protected.firstIndex(of: generation) { pins.protected.remove(at: index) }
+        }
+    }
 
     private static let operatorFile = "operator"
 
@@ -256,20 +291,25 @@ public final class Store: Sendable {
             FileIO.setAside(path)
             throw .damaged
         }
-        pinned.withLock { $0 = Set([state.pin?.generation].compactMap(\.self)) }
+        pins.withLock { $0.written = state.pin?.generation }
         return state
     }
 
-    /// Has `state` written. Never waits.
+    /// Has `state` written, and with it the generation that it has made, if it has made one: neither is durable without the
+    /// other. Never waits.
     ///
     /// - Returns: what is raised once it is on disk.
-    public func keep(_ state: OperatorState) -> WakeSignal {
+    public func keep(
+        _ state: OperatorState,
+        layers: [SourceName]? = nil,
+        record: GenerationRecord? = nil
+    ) -> WakeSignal {
         let done = WakeSignal()
-        if let pin = state.pin { protect(pin.generation) }
+        pins.withLock { $0.wanted = state.pin?.generation }
         pending.withLock { pending in
             pending.operatorState = state
             pending.waiting.append(done)
-            pending.generation = pending.generation ?? 0
+            pending.add(record, layers, record?.generation ?? 0)
         }
         signal.raise()
         return done
@@ -320,23 +360,36 @@ public final class Store: Sendable {
         return names.count == lines.count ? names : nil
     }
 
-    static let versionsFile = "versions"
+    /// Twice, as nothing else knows what was accepted once it is lost.
+    static let versionsFiles = ["versions", "versions.copy"]
 
-    /// The highest versions that were accepted. A list that cannot be used is set aside.
-    public func loadVersions() throws(StoredDocumentFault) -> VersionMarks {
-        let path = directory + "/" + Self.versionsFile
-        let bytes: [UInt8]
-        do throws(FileError) {
-            bytes = try FileIO.read(path, limit: 64 << 20)
-        } catch {
-            if error.isMissing { return VersionMarks() }
-            throw .file(error)
+    /// The highest versions that were accepted, by both lists. One that cannot be used is set aside.
+    ///
+    /// - Returns: with them, what is wrong with the lists.
+    public func loadVersions() -> (marks: VersionMarks, faults: [StoredDocumentFault]) {
+        var marks = VersionMarks()
+        var faults: [StoredDocumentFault] = []
+        var missing: [StoredDocumentFault] = []
+        for name in Self.versionsFiles {
+            do throws(StoredDocumentFault) { marks.merge(try readVersions(name)) } catch {
+                if case .file(let error) = error, error.isMissing {
+                    missing.append(.file(error))
+                } else {
+                    faults.append(error)
+                }
+            }
         }
-        do throws(TrustError) {
-            let marks = try VersionMarks(parsing: bytes)
-            writtenVersions.withLock { $0 = marks }
-            return marks
-        } catch {
+        // None is there before the first is written.
+        if missing.count < Self.versionsFiles.count { faults += missing }
+        if faults.isEmpty, missing.isEmpty { writtenVersions.withLock { $0 = marks } }
+        return (marks, faults)
+    }
+
+    private func readVersions(_ name: String) throws(StoredDocumentFault) -> VersionMarks {
+        let path = directory + "/" + name
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try FileIO.read(path, limit: 64 << 20) } catch { throw .file(error) }
+        do throws(TrustError) { return try VersionMarks(parsing: bytes) } catch {
             FileIO.setAside(path)
             throw .incomplete("\(error)")
         }
@@ -362,15 +415,12 @@ public final class Store: Sendable {
     ) {
         pending.withLock { pending in
             pending.versions = versions ?? pending.versions
-            pending.layers = layers ?? pending.layers
             for document in documents {
                 if let old = pending.documents.updateValue(document, forKey: document.source) {
                     pending.replaced.append(old)
                 }
             }
-            pending.record = record ?? pending.record
-            pending.forgetUnneeded()
-            pending.generation = max(pending.generation ?? 0, generation)
+            pending.add(record, layers, generation)
         }
         signal.raise()
     }
@@ -394,8 +444,12 @@ public final class Store: Sendable {
 
     public var currentState: State { state.withLock { $0 } }
 
-    /// Notes that what was loaded is on disk as `generation`.
-    public func noteDurable(_ generation: UInt64) {
+    /// Notes that what was loaded is on disk as `generation`; as far as it is known to be there, not only to be seen.
+    public func noteLoaded(_ generation: UInt64) {
+        if areNamesSynced.withLock({ $0 }) { noteDurable(generation) }
+    }
+
+    private func noteDurable(_ generation: UInt64) {
         state.withLock { $0.durableGeneration = max($0.durableGeneration, generation) }
     }
 
@@ -466,14 +520,17 @@ public final class Store: Sendable {
 
     private func write(_ batch: Pending, generation: UInt64) throws(FileError) {
         try makeDirectories()
+        try syncNames()
         let reserved = reservedThrough.withLock { $0 }
         let hasReserved = state.withLock { $0.hasReserved }
         if !hasReserved || generation + Self.reservation / 2 > reserved {
             try reserve(through: max(generation, reserved) + Self.reservation)
         }
-        // Before the documents: what has been in use, and may have been seen, is not gone back behind after a crash.
+        // Before the documents: where a copy is found after a crash, nothing older than it is accepted.
         if let versions = batch.versions, versions != writtenVersions.withLock({ $0 }) {
-            try FileIO.replace(Self.versionsFile, in: directory, with: [Array(versions.text.utf8)])
+            for name in Self.versionsFiles {
+                try FileIO.replace(name, in: directory, with: [Array(versions.text.utf8)])
+            }
             writtenVersions.withLock { $0 = versions }
         }
         // The same: what was accepted by name is so when its copy is found.
@@ -493,7 +550,7 @@ public final class Store: Sendable {
         if let record = batch.record { try write(record, replaced: batch.replaced) }
         if let state = batch.operatorState {
             try FileIO.replace(Self.operatorFile, in: directory, with: [state.bytes])
-            pinned.withLock { $0 = Set([state.pin?.generation].compactMap(\.self)) }
+            pins.withLock { $0.written = state.pin?.generation }
         }
         // After the documents: the names of layers never promise what is not there.
         if let layers = batch.layers, layers != writtenLayers.withLock({ $0 }) {
@@ -505,7 +562,7 @@ public final class Store: Sendable {
         noteDurable(generation)
         for signal in batch.waiting { signal.raise() }
         let retention = retention.withLock { $0 }
-        generations.prune(retention, keeping: pinned.withLock { $0 }, now: WallClock.nowNanoseconds)
+        generations.prune(retention, keeping: pins.withLock { $0.all }, now: WallClock.nowNanoseconds)
     }
 
     /// Keeps those documents of a generation that are the newest of their sources on disk.

@@ -201,7 +201,7 @@ enum EventRecords {
                 .error,
                 nil,
                 "what was commanded for good cannot be read\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
-                    + "nothing is pinned or frozen",
+                    + "what was in use last is pinned, until agentctl unpin",
                 [("AGENT_EVENT", "operator_state_unusable"), ("AGENT_ERROR", "\(fault)")]
             )
         case .quarantineUnusable(let fault):
@@ -224,7 +224,7 @@ enum EventRecords {
                 .error,
                 nil,
                 "the list of accepted versions cannot be used\(fault.wasSetAside ? " and was set aside" : ""): \(fault); "
-                    + "nothing older than the stored copies is accepted all the same",
+                    + "its other copy, and what the stored documents say, stand in for it",
                 [("AGENT_EVENT", "versions_unusable"), ("AGENT_STAGE", "verify"), ("AGENT_ERROR", "\(fault)")]
             )
         case .failing(let error):

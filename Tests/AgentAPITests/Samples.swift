@@ -82,6 +82,7 @@ enum Samples {
             GenerationInfo(
                 generation: 40,
                 last: 42,
+                starts: [42],
                 publishedAt: time,
                 digest: "cd34",
                 keys: 1000,

@@ -131,13 +131,13 @@ struct AttackTests {
         #expect(running.value("v") == nil)
         #expect(running.story.contains("app failed at verify: older_version (1)"))
         running.stop()
-        // And where the list is gone, the copies stand in for it.
+        // And where both lists are gone, the copies stand in for them.
         try publish(11, 11, by: Signer(key))
         running = try RunningAgent([app(policy(key, other))], in: directory)
         try running.start()
         try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == running.generation }
         running.stop()
-        try directory.write("state/versions", "garbage")
+        for name in ["versions", "versions.copy"] { try directory.write("state/\(name)", "garbage") }
         try publish(10, 10, by: Signer(key))
         running = try RunningAgent([app(policy(key, other))], in: directory)
         try running.start()
@@ -145,6 +145,28 @@ struct AttackTests {
         #expect(running.story.first == "versions unusable")
         #expect(running.story.contains("app failed at verify: older_version (1)"))
         #expect(readText(directory.path("state/versions.bad")) == "garbage")
+    }
+
+    @Test("One list of what was accepted is enough, whichever is lost, and with all copies gone", arguments: [0, 1])
+    func oneList(lost: Int) throws {
+        var running = try running()
+        try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == 1 }
+        running.stop()
+        for name in ["documents", "history", "generations"] {
+            try FileManager.default.removeItem(atPath: directory.path("state/\(name)"))
+        }
+        let names = ["versions", "versions.copy"].map { directory.path("state/\($0)") }
+        let list = readText(names[0])
+        #expect(list == readText(names[1]))
+        unlink(names[lost])
+        try publish(66, 9, by: Signer(key))
+        running = try RunningAgent([app(policy(key, other))], in: directory)
+        try running.start()
+        #expect(try running.refresh("app").name == "verify older_version")
+        #expect(running.value("v") == nil)
+        #expect(running.story.first == "versions unusable")
+        // And it is two again.
+        try waitUntil("it is written anew") { readText(names[lost]) == list }
     }
 
     @Test func older() throws {

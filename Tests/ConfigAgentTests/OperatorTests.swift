@@ -110,13 +110,18 @@ struct OperatorTests {
         #expect(running.agent.generationRecords.map(\.generation) == [3])
     }
 
-    @Test("Only so many are kept, and nothing else is left of the others")
-    func retention() throws {
+    @Test(
+        "Only so many are kept, and only so old ones, and nothing else is left of the others",
+        arguments: [
+            (Retention(count: 3, age: 3_600 * second), [8, 9, 10] as [UInt64]), (Retention(count: 20, age: 1), [10]),
+        ]
+    )
+    func retention(_ retention: Retention, kept: [UInt64]) throws {
         try write(1)
         let plan = AgentPlan(
             sources: [app],
             stateDirectory: directory.path("state"),
-            retention: Retention(count: 3, age: 3_600 * second)
+            retention: retention
         )
         let agent = try Agent(plan) { _ in }
         defer { _ = agent.stop(until: deadline) }
@@ -128,11 +133,11 @@ struct OperatorTests {
             _ = try agent.fetch(sourceName("app"), .requestedAfterNow) { _ in done.raise() }
             #expect(done.wait(until: deadline))
         }
-        try waitUntil("the older ones are gone") { agent.generationRecords.map(\.generation) == [8, 9, 10] }
+        try waitUntil("the older ones are gone") { agent.generationRecords.map(\.generation) == kept }
         try waitUntil("their files are gone") {
             let files = try FileManager.default.contentsOfDirectory(atPath: directory.path("state/history"))
             let records = try FileManager.default.contentsOfDirectory(atPath: directory.path("state/generations"))
-            return files.count == 3 && records.sorted() == ["10", "8", "9"]
+            return files.count == kept.count && Set(records) == Set(kept.map(String.init))
         }
     }
 
@@ -419,16 +424,113 @@ struct OperatorTests {
         try waitUntil("it is watched again") { running.value("v") == "3" }
     }
 
-    @Test("What was commanded and cannot be read is in force no more, and told")
+    @Test("Where what was commanded cannot be read, what was in use stays, and that is told")
     func damagedState() throws {
         var running = try running()
-        try perform(.pin, running)
+        try perform(.rollback(1), running)
         running.stop()
         try directory.write("state/operator", "garbage")
+        try write(4)
+        for _ in 1...2 {
+            running = try start()
+            #expect(try running.refresh("app").name == "held")
+            #expect(running.value("v") == "1")
+            #expect(running.agent.operatorState.pin?.command.by.name == "agentd")
+            #expect(reasons(running) == ["pinned"])
+            try waitUntil("it is on disk") { readText(directory.path("state/operator")).contains("pin: ") }
+            running.stop()
+        }
+        #expect(running.story.contains("operator state unusable") == false)
+        #expect(readText(directory.path("state/operator.bad")) == "garbage")
+        running = try start()
+        try perform(.unpin, running)
+        #expect(running.value("v") == "4")
+    }
+
+    @Test("What was commanded and cannot be read now is there when it can")
+    func unreadableState() throws {
+        var running = try running()
+        try perform(.freeze, running)
+        running.stop()
+        let path = directory.path("state/operator")
+        #expect(rename(path, path + ".elsewhere") == 0)
+        try createDirectory(path)
         running = try start()
         #expect(running.story.contains("operator state unusable"))
-        #expect(running.agent.operatorState == OperatorState())
-        #expect(readText(directory.path("state/operator.bad")) == "garbage")
+        #expect(running.agent.operatorState.pin != nil)
+        running.stop()
+        #expect(rmdir(path) == 0 && rename(path + ".elsewhere", path) == 0)
+        running = try RunningAgent([app], in: directory)
+        try running.agent.start()
+        #expect(running.agent.operatorState.pin == nil)
+        #expect(running.agent.operatorState.freeze != nil)
+    }
+
+    @Test("A generation that a command has made is not durable before the command is", arguments: [true, false])
+    func durableTogether(goesBack: Bool) throws {
+        var running = try running()
+        if !goesBack {
+            try perform(.rollback(1), running)
+        }
+        let before = running.agent.storeState.durableGeneration
+        // No file can take this one's place.
+        unlink(directory.path("state/operator"))
+        try createDirectory(directory.path("state/operator/in the way"))
+        let done = try running.agent.perform(goesBack ? .rollback(2) : .unpin, command(), until: deadline)
+        #expect(done.generation == before + 1 && !done.isDurable)
+        // It was tried, and all that comes first was written.
+        try waitUntil("its record is there") { running.agent.generationRecords.last?.generation == done.generation }
+        try waitUntil("it is told") { running.agent.storeState.failure != nil }
+        #expect(running.agent.storeState.durableGeneration == before)
+        try FileManager.default.removeItem(atPath: directory.path("state/operator"))
+        try waitUntil("it is durable") { running.agent.storeState.durableGeneration == done.generation }
+        running.stop()
+        running = try start()
+        #expect(running.agent.operatorState.pin?.generation == (goesBack ? 2 : nil))
+    }
+
+    @Test("A generation that a crash has taken is not had under the number of another")
+    func lostGeneration() throws {
+        var running = try running()
+        running.stop()
+        // As if it had been killed before the third was stored.
+        unlink(directory.path("state/generations/3"))
+        let second = try #require(running.agent.generationRecords.first { $0.generation == 2 }?.layers.first)
+        let copy = readText(directory.path("state/history/app.\(second.id)"))
+        try directory.write("state/documents/app", copy)
+        unlink(directory.path("app.json"))
+        running = try start()
+        #expect(running.value("v") == "2")
+        try isDurable(running)
+        let records = running.agent.generationRecords
+        #expect(records.map(\.generation) == [1, 2] && records.last?.starts == [running.generation])
+        for lost in [3, running.generation - 1] {
+            #expect(throws: Agent.Refusal.self) { try running.agent.snapshot(of: lost) }
+            let refusal = try #require(throws: Agent.Refusal.self) {
+                try running.agent.perform(.rollback(lost), command(), until: deadline)
+            }
+            #expect(refusal.code == "unknown_generation")
+        }
+        try perform(.rollback(running.generation), running)
+    }
+
+    @Test("Where records cannot be read, nothing is forgotten that they may name")
+    func unreadableRecords() throws {
+        var running = try running()
+        running.stop()
+        let path = directory.path("state/generations/1")
+        #expect(rename(path, path + ".elsewhere") == 0)
+        // Not even root reads a directory as a file.
+        try createDirectory(path)
+        try write(4)
+        running = try start()
+        #expect(try running.refresh("app").name != "failed")
+        try isDurable(running)
+        running.stop()
+        #expect(rmdir(path) == 0 && rename(path + ".elsewhere", path) == 0)
+        running = try start()
+        #expect(running.agent.generationRecords.first?.generation == 1)
+        #expect(try running.agent.snapshot(of: 1).value(at: "v") != nil)
     }
 
     // MARK: Explaining

@@ -61,7 +61,7 @@ private final class Operator: @unchecked Sendable {
     private func command() throws -> Bool {
         var wanted = lock.withLock { confirmed }
         let path: String
-        switch Int.random(in: 0..<5) {
+        switch Int.random(in: 0..<6) {
         case 0:
             // Only what was seen is of use to who compares afterwards.
             guard let generation = lock.withLock({ contents.keys.sorted().suffix(5).randomElement() }) else {
@@ -71,6 +71,9 @@ private final class Operator: @unchecked Sendable {
             path = "/v1/rollback?generation=\(generation)"
         case 1: (path, wanted.pin) = ("/v1/unpin", nil)
         case 2: (path, wanted.isFrozen) = ("/v1/freeze", true)
+        case 3:
+            // What is in use; nobody else changes that.
+            (path, wanted.pin) = ("/v1/pin", try wanted.pin ?? agent.status()["generation"].int)
         default: (path, wanted.isFrozen) = ("/v1/thaw", false)
         }
         lock.withLock { attempted = wanted }

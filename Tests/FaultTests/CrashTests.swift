@@ -195,7 +195,7 @@ final class CrashRig: @unchecked Sendable {
         let expected = Set(Self.sources + Self.sources.map { ".\($0).tmp" })
         let kept: Set<String> = [
             "agentd.lock", "agentd.lock.start", "documents", "generation", ".generation.tmp", "layers", ".layers.tmp",
-            "generations", "history", "versions", ".versions.tmp",
+            "generations", "history", "versions", ".versions.tmp", "versions.copy", ".versions.copy.tmp",
         ]
         let ofGenerations = names(agent.directory.path("state/generations")).filter {
             $0.wholeMatch(of: /[0-9]+|\.[0-9]+\.tmp/) == nil
