@@ -25,11 +25,28 @@ enum YAMLParser {
         }
     }
 
+    /// Whatever they stand in: a text of many lines may have some.
+    private static let mostHandles = 64
+
     /// Refuses what YAML does not allow anywhere: libyaml would, too, but without a line to look at.
     private static func checkCharacters(_ bytes: [UInt8]) throws(DecodeError) {
         var position = Position(line: 1, column: 1)
         var offset = 0
+        var handles = 0
         while offset < bytes.count {
+            // libyaml compares each of these lines with all those before it: a million of them would take it hours.
+            let beginsLine =
+                offset == 0 || bytes[offset - 1] == UInt8(ascii: "\n") || bytes[offset - 1] == UInt8(ascii: "\r")
+            if beginsLine, bytes[offset] == UInt8(ascii: "%"), bytes[offset...].starts(with: "%TAG".utf8) {
+                handles += 1
+                guard handles <= mostHandles else {
+                    throw DecodeError(
+                        .unsupported,
+                        at: position,
+                        "more than \(mostHandles) lines with %TAG: tags are not read"
+                    )
+                }
+            }
             guard let length = TextEncoding.sequenceLength(in: bytes, at: offset) else {
                 let byte = String(bytes[offset], radix: 16, uppercase: true)
                 throw DecodeError(.notUTF8, at: position, "not UTF-8 (byte 0x\(byte))")

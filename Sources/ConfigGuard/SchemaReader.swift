@@ -9,8 +9,8 @@ struct SchemaReader {
     /// Of the whole, where it has one.
     private var id = ""
     var parts: [[Schema.Assertion]] = []
-    /// By pointer.
-    private var places: [String: Int] = [:]
+    /// By the bytes of their pointers: two forms of one letter are two names.
+    private var places: [[UInt8]: Int] = [:]
     /// References that are still to be followed: from where, to where, and where it is written.
     private var references: [(part: Int, index: Int, target: String, place: SchemaPlace)] = []
     /// By part: those that look at the same value.
@@ -32,7 +32,7 @@ struct SchemaReader {
             throw place.problem("more than \(Self.mostParts) schemas in one", nil)
         }
         let number = parts.count
-        places[place.pointer] = number
+        places[Array(place.pointer.utf8)] = number
         parts.append([])
         switch node.kind {
         case .scalar(.bool(let isAnything)):
@@ -107,7 +107,8 @@ struct SchemaReader {
             guard target.count <= 1 || target.hasPrefix("#/") else {
                 throw reference.place.problem("names an anchor, which is not supported", "write '#/$defs/NAME'")
             }
-            guard let pointer = PercentEncoding.decode(target.dropFirst(), allowsZero: true), let part = places[pointer]
+            guard let pointer = PercentEncoding.decode(target.dropFirst(), allowsZero: true),
+                let part = places[Array(pointer.utf8)]
             else {
                 throw reference.place.problem("leads to no schema", "write '#/$defs/NAME'")
             }
