@@ -7,6 +7,8 @@ package struct Pattern: Sendable, Hashable {
     /// As it was written.
     package let source: String
     let program: [Step]
+    /// What a look at one character costs at each step: a set may have thousands of parts, and all are looked at.
+    let costs: [Int]
 
     enum Step: Sendable, Hashable {
         case one(ScalarSet)
@@ -26,12 +28,13 @@ package struct Pattern: Sendable, Hashable {
         var compiler = PatternCompiler()
         try compiler.append(tree)
         program = try compiler.finish()
+        costs = program.map { if case .one(let set) = $0 { 1 + set.size / 8 } else { 1 } }
     }
 
     /// - Parameter budget: reduced by the steps that were taken.
     /// - Returns: `nil` when there were not enough of them.
     package func matches(_ text: some Sequence<Unicode.Scalar>, budget: inout Int) -> Bool? {
-        var search = PatternSearch(program)
+        var search = PatternSearch(self)
         for scalar in text {
             let isFound = search.step(scalar)
             budget -= search.cost
@@ -69,6 +72,9 @@ struct ScalarSet: Sendable, Hashable {
         }
     }
 
+    /// How many parts it has, with those of the sets in it.
+    var size: Int { items.reduce(0) { if case .not(let others) = $1 { $0 + others.size } else { $0 + 1 } } }
+
     static func just(_ scalar: Unicode.Scalar) -> ScalarSet { ScalarSet(items: [.range(scalar.value...scalar.value)]) }
     var inverted: ScalarSet { ScalarSet(items: [.not(self)]) }
 
@@ -88,6 +94,7 @@ struct ScalarSet: Sendable, Hashable {
 /// Follows all that a pattern could match.
 private struct PatternSearch {
     private let program: [Pattern.Step]
+    private let costs: [Int]
     /// The steps that wait for a character, none twice.
     private var current: [Int] = []
     private var next: [Int] = []
@@ -101,8 +108,9 @@ private struct PatternSearch {
     /// Of the last step.
     private(set) var cost = 0
 
-    init(_ program: [Pattern.Step]) {
-        self.program = program
+    init(_ pattern: Pattern) {
+        program = pattern.program
+        costs = pattern.costs
         reached = [Int](repeating: 0, count: program.count)
     }
 
@@ -120,8 +128,8 @@ private struct PatternSearch {
         guard let scalar else { return false }
         for index in next {
             if case .one(let set) = program[index], set.contains(scalar) { current.append(index + 1) }
+            cost += costs[index]
         }
-        cost += next.count
         (last, isAtStart) = (scalar, false)
         return false
     }

@@ -10,6 +10,13 @@ struct FieldText {
         lines.append((name, "\(value)"))
     }
 
+    /// The first words of a value, and all that follows them. By bytes: a mark at the start of one makes one character
+    /// with the space before it.
+    static func words(_ value: String, atMost count: Int) -> [Substring] {
+        value.utf8.split(separator: UInt8(ascii: " "), maxSplits: count - 1, omittingEmptySubsequences: false)
+            .map(Substring.init)
+    }
+
     func first(_ name: String) -> String? { lines.first { $0.name == name }?.value }
     func all(_ name: String) -> [String] { lines.filter { $0.name == name }.map(\.value) }
     func number<Number: FixedWidthInteger>(_ name: String) -> Number? { first(name).flatMap { Number($0) } }

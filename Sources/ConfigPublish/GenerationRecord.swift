@@ -125,7 +125,7 @@ public struct GenerationRecord: Hashable, Sendable {
 
 extension GenerationRecord.Layer {
     fileprivate init?(_ line: String) {
-        let words = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+        let words = FieldText.words(line, atMost: 4)
         guard words.count == 4, let source = SourceName(String(words[0])), let id = DocumentID(words[1]),
             let fetchedAt = Int64(words[2])
         else { return nil }
@@ -169,7 +169,7 @@ extension FieldText {
     }
 
     func command(_ name: String) -> Command? {
-        let words = (first(name) ?? "").split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+        let words = Self.words(first(name) ?? "", atMost: 4)
         guard words.count == 4, let at = Int64(words[0]), let uid = UInt32(words[1]), let pid = Int32(words[2]) else {
             return nil
         }

@@ -118,7 +118,8 @@ enum StoredForm {
         var fields: [String: String] = [:]
         while let text = line(&rest), !text.isEmpty {
             guard let colon = text.firstIndex(of: ":") else { throw .incomplete("header line") }
-            fields[String(text[..<colon])] = String(text[text.index(after: colon)...].drop { $0 == " " })
+            // By bytes: a mark at the start of a value makes one character with the space before it.
+            fields[String(text[..<colon])] = String(Substring(text[colon...].utf8.dropFirst().drop { $0 == 0x20 }))
         }
         guard fields["source"] == source.text else { throw .incomplete("source") }
         guard let location = fields["location"] else { throw .incomplete("location") }

@@ -104,8 +104,13 @@ final class EtcdSource: SourceClient {
         }
     }
 
+    /// A revision as it is told. No store comes to the largest: from there on nothing could be counted further.
+    private static func revision(_ text: String?) -> Int64? {
+        text.flatMap { Int64($0) }.flatMap { $0 >= 0 && $0 < .max ? $0 : nil }
+    }
+
     private func note(_ text: String?) {
-        let now = text.flatMap { Int64($0) } ?? 0
+        let now = Self.revision(text) ?? 0
         // A store that was wiped or restored counts from an earlier number: a watch from a later one would wait for ever.
         if let watchedFrom, now + 1 < watchedFrom {
             wantsNewWatch = true
@@ -235,7 +240,7 @@ final class EtcdSource: SourceClient {
         guard let event = told.result?.events?.last else { return .nothing }
         self.told = nil
         // One that is deleted has no type that is left out, and no value.
-        if !isPrefix, event.type == nil, let revision = event.kv?.revision.flatMap({ Int64($0) }),
+        if !isPrefix, event.type == nil, let revision = Self.revision(event.kv?.revision),
             let value = APIJSON.bytes(ofBase64: (event.kv?.value ?? "").utf8)
         {
             self.told = (value, revision)
