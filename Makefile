@@ -11,7 +11,7 @@ BINARIES ?= .build/release
 # Manual pages and completions, made from the programs.
 SHARE := .build/share
 
-PROGRAMS := agentd agentctl sample-origin
+PROGRAMS := agentd agentctl agent-check sample-origin
 VENV := .build/venv
 LIZARD := $(VENV)/bin/lizard
 BUILD_PACKAGES := git ca-certificates curl gcc libc6-dev libstdc++-12-dev libcurl4-openssl-dev libsystemd-dev \
@@ -25,7 +25,7 @@ LADDER := .build/ladder
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults example fast-paths coverage coverage-report bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
+	test-faults example fast-paths coverage coverage-report fuzz bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
 	figures format lint clean
 
 help: ## list the targets
@@ -67,10 +67,11 @@ docs: ## manual pages and shell completions in .build/share, from the built prog
 # Nothing is built here, so that `sudo make install` leaves no file of root's in .build.
 install: ## copy the programs of `make build` and their files below DESTDIR
 	@test -x $(BINARIES)/agentd || { echo "Run 'make build' first: there is no $(BINARIES)/agentd" >&2; exit 1; }
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/config-agent $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog \
 		$(DESTDIR)$(PREFIX)/share/doc/config-agent/bpftrace $(DESTDIR)$(SYSCONFDIR)/agent
 	install -m 755 $(BINARIES)/agentd $(BINARIES)/agentctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BINARIES)/agent-check $(DESTDIR)$(PREFIX)/lib/config-agent/
 	install -m 644 packaging/systemd/*.service packaging/systemd/*.socket $(DESTDIR)$(UNITDIR)/
 	install -m 644 packaging/sysusers.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 644 packaging/tmpfiles.d/config-agent.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
@@ -143,9 +144,13 @@ test-system: deps-test test-build build ## the programs with real nginx and with
 	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh system $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(SystemTests|SourceSystemTests)\.'
 
-test-faults: deps-test test-build ## injected faults, FAULT_ROUNDS kills, POWER_ROUNDS power cuts; models of the lock protocols
+test-faults: deps-test test-build ## injected faults, FAULT_ROUNDS kills, POWER_ROUNDS power cuts; models of the lock protocols; FUZZ_SECONDS of each fuzzer
 	@LLVM_PROFILE_FILE=/dev/null packaging/scripts/run-tests.sh faults $(SWIFT) test --skip-build --scratch-path $(TEST_SCRATCH) \
 		--no-parallel --filter '^(FaultTests|ModelTests)\.'
+	@SWIFT="$(SWIFT)" packaging/scripts/fuzz.sh
+
+fuzz: deps ## feed the readers of foreign bytes, FUZZ_SECONDS (10) or FUZZ_RUNS for each of TARGETS
+	@SWIFT="$(SWIFT)" packaging/scripts/fuzz.sh $(TARGETS)
 
 # What takes its turn in the ladder's benchmark, each program under its name in one directory.
 bench-programs: deps-bench

@@ -1,13 +1,19 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Built for the fuzzer: what is ours counts the edges it runs through and watches its memory.
+let isFuzzed = Context.environment["CONFIG_AGENT_FUZZ"] != nil
+
 /// Every target of ours is compiled alike: Swift 6 with strict concurrency, and a warning is an error.
-let strict: [SwiftSetting] = [
+var strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .treatAllWarnings(as: .error),
 ]
+if isFuzzed {
+    strict.append(.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing", "-assert-config", "Debug"]))
+}
 
 /// The ladder works with raw memory, so there every unsafe step has to be written out as one.
 let strictAndMemorySafe = strict + [.strictMemorySafety()]
@@ -21,6 +27,7 @@ let package = Package(
         .library(name: "ConfigAgent", targets: ["ConfigAgent"]),
         .executable(name: "agentd", targets: ["agentd"]),
         .executable(name: "agentctl", targets: ["agentctl"]),
+        .executable(name: "agent-check", targets: ["agent-check"]),
     ],
     traits: [
         .trait(
@@ -45,6 +52,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CYaml", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CHost"),
+        .target(name: "CSandbox"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The ladder: locks that count their own contention. Usable alone.
@@ -149,6 +157,15 @@ let package = Package(
             name: "agentctl",
             dependencies: [
                 "AgentAPI", "AgentConfiguration", "AgentctlKit", "AgentDoctor", "ConfigSnapshot", "ConfigTrust", "Curl",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        // Runs the commands that check documents: each in a process that may do next to nothing.
+        .executableTarget(
+            name: "agent-check",
+            dependencies: [
+                "CSandbox", "ConfigGuard", "ConfigSnapshot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -284,14 +301,14 @@ let package = Package(
         ),
         .testTarget(
             name: "SystemTests",
-            dependencies: ["TestSupport", "agentd", "agentctl", "sample-origin"],
+            dependencies: ["TestSupport", "agentd", "agentctl", "agent-check", "sample-origin"],
             swiftSettings: strict
         ),
         // The same against faults provoked from outside: crashes, damage, want of room.
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "AgentTestSupport", "ConfigTrust", "TestSupport", "agentd", "agentctl",
+                "AgentTestSupport", "ConfigTrust", "TestSupport", "agentd", "agentctl", "agent-check",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict
@@ -299,3 +316,23 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// A target of the root package, because what it feeds is internal to the modules and no product.
+if isFuzzed {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "AgentAPI", "AgentConfiguration", "AgentControl", "ConfigAgent", "ConfigDecode", "ConfigFetch",
+                "ConfigGuard", "ConfigPublish", "ConfigSnapshot", "ConfigTrust", "Curl", "LockLadder",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["Corpus", "Dictionaries"],
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]
+        )
+    )
+}

@@ -10,6 +10,8 @@ public struct AgentPaths: Sendable, Hashable {
     public static let controlSocketName = "control.sock"
     /// Locks alone, also while whoever answers at the others waits for one.
     public static let locksSocketName = "locks.sock"
+    /// Where commands are run that check documents.
+    public static let checkSocketName = "check.sock"
     /// Locked for as long as agentd lives: see ``InstanceLock``.
     public static let lockFileName = "agentd.lock"
 
@@ -31,6 +33,8 @@ public struct AgentPaths: Sendable, Hashable {
     public var controlSocket: String { path(Self.controlSocketName) }
     /// The socket for locks alone, also while whoever answers at the others waits for one.
     public var locksSocket: String { path(Self.locksSocketName) }
+    /// The socket at which commands are run that check documents: for agentd alone.
+    public var checkSocket: String { path(Self.checkSocketName) }
     /// The file that agentd keeps locked.
     public var lockFile: String { path(Self.lockFileName) }
 

@@ -8,7 +8,7 @@ extension SettingsReader {
 
     mutating func readGuard(_ setting: Setting?, into source: inout SourceConfiguration) {
         let known = [
-            "max_bytes", "max_depth", "max_keys", "required", "keys", "schema", "refuse_empty", "max_shrink",
+            "max_bytes", "max_depth", "max_keys", "required", "keys", "schema", "refuse_empty", "max_shrink", "check",
         ]
         let members = members(setting, known: known)
         readLimits(members, into: &source.limits)
@@ -17,6 +17,46 @@ extension SettingsReader {
         source.rules.schema = members["schema"].flatMap { schema($0) }
         source.rules.refusesEmpty = readBool(members["refuse_empty"], default: false)
         source.rules.maxShrink = percentage(members["max_shrink"])
+        source.rules.check = check(members["check"])
+    }
+
+    private static let checkTimes = TimeSpan.milliseconds(100)...TimeSpan.minutes(1)
+
+    /// `[/usr/bin/nginx, -t]`, or `{command: […], timeout: 10s}`.
+    private mutating func check(_ setting: Setting?) -> Check? {
+        guard let setting else { return nil }
+        guard setting.isSection else { return command(setting).map { Check(command: $0) } }
+        let members = members(setting, known: ["command", "timeout"])
+        guard let named = members["command"] else {
+            note(setting, SettingProblem("has no 'command'", "write it as in {command: [/path/to/program, argument]}"))
+            return nil
+        }
+        let timeout = readSpan(members["timeout"], default: .seconds(10), in: Self.checkTimes)
+        return command(named).map {
+            Check(command: $0, timeoutMilliseconds: Int(timeout.nanoseconds / 1_000_000))
+        }
+    }
+
+    private mutating func command(_ setting: Setting) -> [String]? {
+        let words = items(ofList: setting).compactMap { text($0) }
+        guard let program = words.first else {
+            note(setting, SettingProblem("has to name a program", "write it as in [/path/to/program, argument]"))
+            return nil
+        }
+        guard program.hasPrefix("/") else {
+            note(
+                setting,
+                SettingProblem("\(shown(program)) is no whole path", "no shell and no PATH are asked: /path/to/program")
+            )
+            return nil
+        }
+        guard words.reduce(0, { $0 + $1.utf8.count + 1 }) <= Check.longestCommand,
+            words.allSatisfy({ !$0.utf8.contains(0) })
+        else {
+            note(setting, SettingProblem("is longer than \(Check.longestCommand) bytes, or has a NUL", "call a script"))
+            return nil
+        }
+        return words
     }
 
     private mutating func readLimits(_ members: [String: Setting], into limits: inout SourceConfiguration.Limits) {

@@ -1,3 +1,4 @@
+internal import AgentAPI
 public import AgentConfiguration
 public import ConfigAgent
 internal import ConfigDecode
@@ -13,7 +14,8 @@ extension AgentPlan {
             retention: Retention(
                 count: configuration.history.generations,
                 age: configuration.history.age.nanoseconds
-            )
+            ),
+            checkSocket: AgentPaths(runtimeDirectory: configuration.runtimeDirectory).checkSocket
         )
     }
 }

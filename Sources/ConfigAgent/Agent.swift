@@ -37,6 +37,7 @@ public final class Agent: Sendable {
     let events: @Sendable (AgentEvent) -> Void
     let commanded = Mutex("agent.commanded", OperatorState())
     let quarantine: QuarantineBook
+    private let checks: DocumentChecks
     // Relaxed, both: times of day for reports.
     private let firstSnapshotAt = Atomic<Int64>(0)
     private let lastAdoption = Atomic<Int64>(0)
@@ -52,6 +53,7 @@ public final class Agent: Sendable {
             events(.store(failure.map(StoreEvent.failing) ?? .recovered))
         }
         quarantine = QuarantineBook(store)
+        checks = DocumentChecks(socket: plan.checkSocket)
         let documents = documents
         guard
             let fetcher = Fetcher(
@@ -87,6 +89,7 @@ public final class Agent: Sendable {
             documents: documents,
             store: store,
             quarantine: quarantine,
+            checks: checks,
             lastGeneration: store.open(),
             events: events
         )
@@ -100,9 +103,14 @@ public final class Agent: Sendable {
         if assembly.operatorState.freeze != nil { fetcher.freeze(true) }
         let box = AssemblyBox(assembly)
         self.assembly.withLock { $0 = box }
-        let fetcher = fetcher
-        let isPipelineRunning = pipeline.start { flight, result, version in
-            fetcher.finish(flight, with: box.assembly.process(flight.key, result, version: version))
+        let (fetcher, checks) = (fetcher, checks)
+        let isPipelineRunning = pipeline.start { [pipeline] flight, result, version in
+            switch box.assembly.process(flight.key, result, version: version) {
+            case .done(let outcome): fetcher.finish(flight, with: outcome)
+            case .checking(let question):
+                // Meanwhile others have their turn; then the same document comes once more, with what was found.
+                checks.ask(question) { pipeline.submit(flight, result, version: version) }
+            }
         }
         guard isPipelineRunning else { throw .thread("agent-pipeline") }
         let loader = OnDemandLoader(
@@ -125,9 +133,10 @@ public final class Agent: Sendable {
     public func stop(until deadline: MonotonicTime) -> Bool {
         documents.setLoader(nil)
         let fetchEnded = fetcher.stop(until: deadline)
+        let checksEnded = checks.stop(until: deadline)
         let pipelineEnded = pipeline.stop(until: deadline)
         let storeEnded = store.stop(until: deadline)
-        return fetchEnded && pipelineEnded && storeEnded
+        return fetchEnded && checksEnded && pipelineEnded && storeEnded
     }
 
     /// What the agent is to do, as of the last ``adopt(_:)``.

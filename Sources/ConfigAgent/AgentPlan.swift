@@ -38,8 +38,16 @@ public struct AgentPlan: Sendable, Equatable {
     public var stateDirectory: String
     /// How far back generations are kept.
     public var retention: Retention
+    /// The socket at which commands are run that check documents; `nil` where there is none, and every check fails.
+    public var checkSocket: String?
 
-    public init(sources: [Source], stateDirectory: String, retention: Retention = Retention()) {
+    public init(
+        sources: [Source],
+        stateDirectory: String,
+        retention: Retention = Retention(),
+        checkSocket: String? = nil
+    ) {
+        self.checkSocket = checkSocket
         self.sources = sources
         self.stateDirectory = stateDirectory
         self.retention = retention
@@ -50,6 +58,9 @@ public struct AgentPlan: Sendable, Equatable {
         Dictionary(sources.compactMap { source in source.readers.map { (source.fetch.name, $0) } }) { first, _ in first
         }
     }
+
+    /// Whether documents are checked by commands.
+    public var hasChecks: Bool { sources.contains { $0.rules.check != nil } }
 
     /// The sources whose documents make up the configuration: a copy.
     public var layers: [Source] { sources.filter { !$0.fetch.isOnDemand } }
@@ -62,6 +73,7 @@ extension AgentPlan {
         var plan = self
         // Only what it needs for its files and locks at the start.
         plan.stateDirectory = old.stateDirectory
+        plan.checkSocket = old.checkSocket
         let known = Dictionary(uniqueKeysWithValues: old.sources.map { ($0.fetch.name, $0) })
         for index in plan.sources.indices {
             let before = known[plan.sources[index].fetch.name]

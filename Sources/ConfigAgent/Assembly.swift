@@ -53,6 +53,7 @@ final class Assembly {
     private let documents: OnDemandDocuments
     private let store: Store
     private let quarantine: QuarantineBook
+    private let checks: DocumentChecks
     private let events: @Sendable (AgentEvent) -> Void
     private var inUse: [SourceName: InUse] = [:]
     private var generation: UInt64
@@ -79,6 +80,7 @@ final class Assembly {
         documents: OnDemandDocuments,
         store: Store,
         quarantine: QuarantineBook,
+        checks: DocumentChecks,
         lastGeneration: UInt64,
         events: @escaping @Sendable (AgentEvent) -> Void
     ) {
@@ -87,6 +89,7 @@ final class Assembly {
         self.documents = documents
         self.store = store
         self.quarantine = quarantine
+        self.checks = checks
         self.events = events
         generation = lastGeneration
         stages = Self.stages(of: plan)
@@ -242,7 +245,7 @@ final class Assembly {
         guard let (decoded, revision) = examine(stored, stage) else { return }
         // Rules hold back what is new. What was accepted once stays until something better comes, and its source is asked
         // for the whole of it, so that what is wrong with it is told.
-        let isJudged = (try? judge(decoded, stage, before: nil)) != nil
+        let isJudged = isKnownGood(decoded, stage)
         inUse[stored.source] = InUse(
             table: decoded.table,
             revision: isJudged ? revision : revision.withoutValidators,
@@ -334,13 +337,27 @@ final class Assembly {
 
     // MARK: Documents
 
+    /// How far a result has come.
+    enum Progress {
+        case done(FlightOutcome)
+        /// It waits for an answer to this, and is to come again then.
+        case checking(DocumentChecks.Question)
+    }
+
+    /// What has become of a document.
+    private enum Verdict {
+        case taken(FlightOutcome.Kind, Trace)
+        /// Nothing yet, and nothing has changed.
+        case awaits(DocumentChecks.Question)
+    }
+
     /// Takes one result through the stages.
-    func process(_ source: SourceName, _ result: FetchResult, version: UInt64) -> FlightOutcome {
-        guard let stage = stages[source], stage.version == version else { return superseded(source, result) }
+    func process(_ source: SourceName, _ result: FetchResult, version: UInt64) -> Progress {
+        guard let stage = stages[source], stage.version == version else { return .done(superseded(source, result)) }
         // What was on its way when the sources were frozen changes nothing any more, and what was not asked says nothing.
-        if freeze != nil { return ignored(source, .frozen) }
+        if freeze != nil { return .done(ignored(source, .frozen)) }
         if case .failed(let failure, _) = result, failure.code == StageFailure.frozenCode {
-            return ignored(source, failure)
+            return .done(ignored(source, failure))
         }
         let kind: FlightOutcome.Kind
         var trace: Trace?
@@ -355,7 +372,10 @@ final class Assembly {
         case .document(let document):
             trace = document.trace
             do throws(StageFailure) {
-                (kind, trace) = try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage)
+                switch try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage) {
+                case .taken(let what, let when): (kind, trace) = (what, when)
+                case .awaits(let question): return .checking(question)
+                }
                 offered = revision(of: source)
             } catch {
                 offered = SourceRevision(offered: document)
@@ -369,14 +389,16 @@ final class Assembly {
             released = held.sorted()
             held = []
         }
-        return FlightOutcome(
-            kind: kind,
-            generation: current?.generation ?? 0,
-            revision: revision(of: source),
-            running: running(source),
-            offered: offered,
-            trace: trace,
-            released: released
+        return .done(
+            FlightOutcome(
+                kind: kind,
+                generation: current?.generation ?? 0,
+                revision: revision(of: source),
+                running: running(source),
+                offered: offered,
+                trace: trace,
+                released: released
+            )
         )
     }
 
@@ -418,24 +440,26 @@ final class Assembly {
     private func accept(
         _ fetched: FetchedDocument,
         _ stage: Stage
-    ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
+    ) throws(StageFailure) -> Verdict {
         let name = fetched.source
         let verdict = try verify(fetched, stage)
         let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
         if var same = inUse[name], same.revision.isSame(as: verified) {
             if !same.isJudged {
-                try judge(try decode(verified, stage), stage, before: nil)
+                if let question = try judge(try decode(verified, stage), stage, before: nil) {
+                    return .awaits(question)
+                }
                 same.isJudged = true
                 inUse[name] = same
             }
             confirm(&same, verified, stage, fetchedAt: fetchedAt)
             // What is held back is so also when it comes again.
             let isHeld = current == nil || running(name)?.digest != verified.digest
-            return (isHeld ? .held : .unchanged, verified.trace)
+            return .taken(isHeld ? .held : .unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
-        try judge(decoded, stage, before: inUse[name]?.table.count)
+        if let question = try judge(decoded, stage, before: inUse[name]?.table.count) { return .awaits(question) }
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         note(verdict, stage)
         inUse[name] = InUse(
@@ -452,17 +476,57 @@ final class Assembly {
             // Other required sources are still missing, something else is pinned, or the same content came in other bytes.
             let isHeld = current == nil || hold != nil || !hasBeenComplete
             if isHeld { held.insert(name) }
-            return (isHeld ? .held : .unchanged, decoded.trace)
+            return .taken(isHeld ? .held : .unchanged, decoded.trace)
         }
         held.remove(name)
         var trace = decoded.trace
         trace[.published] = now
-        return (.published, trace)
+        return .taken(.published, trace)
     }
 
     /// Holds a document against the rules of its source.
-    private func judge(_ document: DecodedDocument, _ stage: Stage, before: Int?) throws(StageFailure) {
+    ///
+    /// - Returns: what has to be asked first, where a command has the last word; the second time that has been answered.
+    private func judge(
+        _ document: DecodedDocument,
+        _ stage: Stage,
+        before: Int?
+    ) throws(StageFailure) -> DocumentChecks.Question? {
         try quarantine.examine(document, try stage.findings(in: document, before: before))
+        guard let check = stage.rules.check, !quarantine.hasAccepted(document) else { return nil }
+        switch checks.take(document.source, document.digest, check) {
+        case nil:
+            return DocumentChecks.Question(
+                source: document.source,
+                digest: document.digest,
+                format: document.format,
+                check: check,
+                body: document.body
+            )
+        case .passed: return nil
+        case .refused(let reasons):
+            try quarantine.examine(document, Findings(check: reasons))
+            return nil
+        case .notRun(let why):
+            throw StageFailure(
+                .guarding,
+                "check_not_run",
+                "its check could not be run: \(why)",
+                hint:
+                    "with systemd: systemctl start agent-check.socket; the command is run as nobody, without network and "
+                    + "without /run"
+            )
+        }
+    }
+
+    /// Whether a stored document is known to fulfil the rules as they are now. A command is not asked at a start, which would
+    /// wait for it: it is once the source has said the document again.
+    private func isKnownGood(_ document: DecodedDocument, _ stage: Stage) -> Bool {
+        guard stage.rules.check == nil else { return false }
+        do throws(StageFailure) {
+            _ = try judge(document, stage, before: nil)
+            return true
+        } catch { return false }
     }
 
     /// The bytes in use came again, perhaps under a new ETag.
@@ -700,25 +764,30 @@ final class Assembly {
             let (decoded, revision) = examine(stored, stage)
         else { return nil }
         documents.hold(alone(decoded.table, revision), revision, isLastGood: true)
-        let isJudged = (try? judge(decoded, stage, before: nil)) != nil
+        let isJudged = isKnownGood(decoded, stage)
         return isJudged ? revision : revision.withoutValidators
     }
 
     private func acceptAlone(
         _ fetched: FetchedDocument,
         _ stage: Stage
-    ) throws(StageFailure) -> (FlightOutcome.Kind, Trace) {
+    ) throws(StageFailure) -> Verdict {
         let verdict = try verify(fetched, stage)
         let verified = verdict.document
         let fetchedAt = WallClock.nowNanoseconds
         if let held = documents.held(verified.source), held.revision.isSame(as: verified) {
             // The stored copy has not been held against the rules, which may be others now.
-            if held.isLastGood, !stage.rules.isEmpty { try judge(try decode(verified, stage), stage, before: nil) }
+            if held.isLastGood, !stage.rules.isEmpty,
+                let question = try judge(try decode(verified, stage), stage, before: nil)
+            {
+                return .awaits(question)
+            }
             documents.confirm(verified.source, SourceRevision(verified, fetchedAt: fetchedAt))
-            return (.unchanged, verified.trace)
+            return .taken(.unchanged, verified.trace)
         }
         let decoded = try decode(verified, stage)
-        try judge(decoded, stage, before: documents.held(verified.source)?.snapshot.count)
+        let before = documents.held(verified.source)?.snapshot.count
+        if let question = try judge(decoded, stage, before: before) { return .awaits(question) }
         let revision = SourceRevision(verified, fetchedAt: fetchedAt)
         note(verdict, stage)
         let document = alone(decoded.table, revision)
@@ -728,7 +797,7 @@ final class Assembly {
         keep(decoded, stage, fetchedAt: fetchedAt)
         var trace = decoded.trace
         trace[.published] = now
-        return (.published, trace)
+        return .taken(.published, trace)
     }
 
     /// The snapshot of one document: its number says nothing, for it is no generation of the configuration.

@@ -21,6 +21,11 @@ final class QuarantineBook: Sendable {
         contents.withLock { $0 = loaded }
     }
 
+    /// Whether it is taken whatever rules say.
+    func hasAccepted(_ document: DecodedDocument) -> Bool {
+        contents.withLock { $0.hasAccepted(document.source, document.digest) }
+    }
+
     /// Lets a document pass, or says why it does not.
     func examine(_ document: DecodedDocument, _ findings: Findings) throws(StageFailure) {
         guard !findings.isEmpty else { return }

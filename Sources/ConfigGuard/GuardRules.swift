@@ -24,24 +24,28 @@ package struct GuardRules: Sendable, Equatable {
     package var refusesEmpty: Bool
     /// By how many percent of its values a document may be smaller than the one before; `nil` for any.
     package var maxShrink: Int?
+    /// What has the last word, after all that needs no command.
+    package var check: Check?
 
     package init(
         required: [[String]] = [],
         keys: [KeyRule] = [],
         schema: Schema? = nil,
         refusesEmpty: Bool = false,
-        maxShrink: Int? = nil
+        maxShrink: Int? = nil,
+        check: Check? = nil
     ) {
         self.required = required
         self.keys = keys
         self.schema = schema
         self.refusesEmpty = refusesEmpty
         self.maxShrink = maxShrink
+        self.check = check
     }
 
     /// Whether they look at more than the number of values.
     package var needsTree: Bool { !required.isEmpty || !keys.isEmpty || schema != nil }
-    package var isEmpty: Bool { !needsTree && !refusesEmpty && maxShrink == nil }
+    package var isEmpty: Bool { !needsTree && !refusesEmpty && maxShrink == nil && check == nil }
 
     /// Holds a document against the rules.
     ///
@@ -75,6 +79,14 @@ package struct GuardRules: Sendable, Equatable {
             findings.append(Finding(rule: "guard.max_shrink", message: message))
         }
         return findings
+    }
+}
+
+extension Findings {
+    /// What a command has said against a document.
+    package init(check reasons: [String]) {
+        self.init()
+        for reason in reasons { add(Finding(rule: "guard.check", message: reason)) }
     }
 }
 

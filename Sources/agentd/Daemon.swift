@@ -50,6 +50,14 @@ enum Daemon {
                 reload: { reloader.reload(deliver: $0) },
                 arrived: journeys.arrived
             )
+            // Before anything is asked, and before there are many threads.
+            let checks = CheckKeeper(
+                agent.plan,
+                runtimeDirectory: configuration.runtimeDirectory,
+                journal,
+                hasUnits: !service.sockets.isEmpty
+            )
+            defer { checks.stop() }
             let server = ControlServer(agent: agent, journal: journal, options: options)
             let wake = loop.wake
             agent.publisher.observe { generation in
@@ -66,7 +74,7 @@ enum Daemon {
             guard secrets.start() else { throw SecretsWatch.NoThread() }
             defer { secrets.stop() }
             var main = MainLoop(agent: agent, server: server, reloader: reloader, journal: journal, service: service)
-            main.run(loop)
+            main.run(loop) { checks.keep(agent.plan) }
             service.stopping()
             server.stop(until: MonotonicTime.now.advanced(byNanoseconds: quiesceNanoseconds))
             if !agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: stopNanoseconds)) {

@@ -38,14 +38,16 @@ struct MainLoop {
     }
 
     /// Returns when the agent is to end.
-    mutating func run(_ loop: SignalLoop) {
+    ///
+    /// - Parameter everySecond: called about as often.
+    mutating func run(_ loop: SignalLoop, everySecond: () -> Void) {
         while true {
             let event = loop.next()
             feedWatchdog()
             if event == .terminate { break }
             if event == .hangUp { reloader.reload { _ in } }
             if isReady { tellStatus() } else { tellStart() }
-            tellConfirmed()
+            if tellConfirmed() { everySecond() }
         }
         journal.log(
             JournalRecord(
@@ -102,12 +104,15 @@ struct MainLoop {
     }
 
     /// At most once a second, too: with ten thousand sources something is confirmed all the time.
-    private mutating func tellConfirmed() {
+    ///
+    /// - Returns: whether it was time for it.
+    private mutating func tellConfirmed() -> Bool {
         let now = MonotonicTime.now
-        guard now >= nextConfirmed else { return }
+        guard now >= nextConfirmed else { return false }
         nextConfirmed = now.advanced(byNanoseconds: Self.second)
         confirmed.update(agent.confirmedAt)
         server.openGroupSockets()
+        return true
     }
 
     /// At most once a second.

@@ -28,7 +28,10 @@ enum OnceRun {
         guard journal.start() else { return failed }
         defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: 1_000_000_000)) }
         do throws(Agent.StartError) {
-            let agent = try Agent(AgentPlan(configuration)) { journal.log(EventRecords.record($0)) }
+            let plan = AgentPlan(configuration)
+            let checks = CheckKeeper(plan, runtimeDirectory: configuration.runtimeDirectory, journal)
+            defer { checks.stop() }
+            let agent = try Agent(plan) { journal.log(EventRecords.record($0)) }
             return try ask(agent, configuration, journal)
         } catch {
             Process.complain("cannot start: \(error)")

@@ -48,6 +48,22 @@ struct GuardTests {
         #expect(try parse(withSource("guard: {schema: \(json)}")).secretFiles.contains(json))
     }
 
+    @Test("A command, with or without its time")
+    func check() throws {
+        #expect(try rules("check: [/bin/a, \"-t\", \"{staged}\"]").check?.command == ["/bin/a", "-t", "{staged}"])
+        #expect(try rules("check: [/bin/a]").check?.timeoutMilliseconds == 10_000)
+        let timed = try rules("check: {command: [/bin/a, b c], timeout: 1500ms}").check
+        #expect(timed == Check(command: ["/bin/a", "b c"], timeoutMilliseconds: 1_500))
+        #expect(try !rules("check: [/bin/a]").isEmpty)
+        #expect(complaint("check: [a]").contains("'a' is no whole path"))
+        #expect(complaint("check: []").contains("has to name a program"))
+        #expect(complaint("check: /bin/a").contains("expected a list"))
+        #expect(complaint("check: {timeout: 1s}").contains("has no 'command'"))
+        #expect(complaint("check: {command: [/bin/a], timeout: 2m}").contains("guard.check.timeout"))
+        #expect(complaint("check: {comand: [/bin/a]}").contains("did you mean 'command'?"))
+        #expect(complaint("check: [/bin/a, \"\(String(repeating: "x", count: 20_000))\"]").contains("is longer than"))
+    }
+
     @Test("What is wrong is told with its place and what to do")
     func wrong() throws {
         #expect(complaint("keys: {a..b: {type: integer}}").contains("'a..b' is not a key; write it as in db.port"))

@@ -1,0 +1,138 @@
+internal import ConfigSnapshot
+internal import Glibc
+
+/// Has documents checked where commands are run: at a socket, whose other end runs one command for each connection.
+package enum CheckClient {
+    /// For all that is not the command: to be started, to be told the document, to answer.
+    private static let slackMilliseconds = 10_000
+    /// How soon an end that nobody wants any more is noticed.
+    private static let turnMilliseconds = 100
+
+    /// Waits for the answer: for a thread that nobody waits for.
+    ///
+    /// - Parameters:
+    ///   - path: of the socket.
+    ///   - isWanted: asked several times a second.
+    package static func ask(
+        _ path: String,
+        _ question: CheckQuestion,
+        _ body: [UInt8],
+        isWanted: @escaping () -> Bool
+    ) -> CheckAnswer {
+        let descriptor: Int32
+        switch connect(path) {
+        case .success(let connected): descriptor = connected
+        case .failure(let reason): return .notRun(reason.text)
+        }
+        defer { close(descriptor) }
+        var turns = Turns(
+            end: now + question.check.timeoutMilliseconds + slackMilliseconds,
+            descriptor: descriptor,
+            isWanted: isWanted
+        )
+        // One that answers before it has read all has something to say.
+        for part in [question.bytes, body] where !turns.send(part) { break }
+        let answer = turns.receive(limit: CheckAnswer.longest)
+        if let answer = CheckAnswer(parsing: answer) { return answer }
+        return turns.isOver
+            ? .notRun("no answer within \(question.check.timeoutMilliseconds + slackMilliseconds) ms at \(path)")
+            // Who runs it cannot be killed by it, but by the bounds that are set for both.
+            : .refused(["its check was ended: it took more memory, time or processes than it may"])
+    }
+
+    /// Whether somebody listens at `path`.
+    package static func isServed(_ path: String) -> Bool {
+        guard case .success(let descriptor) = connect(path) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    private struct Reason: Error {
+        let text: String
+    }
+
+    private static func connect(_ path: String) -> Result<Int32, Reason> {
+        func failure(_ what: String) -> Result<Int32, Reason> {
+            .failure(Reason(text: "cannot \(what) \(path): \(String(cString: strerror(errno)))"))
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < room else { return .failure(Reason(text: "the path of \(path) is too long")) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return failure("make a socket for") }
+        // SAFETY: the address lives for the length of the call, which reads no more than it is told.
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard connected == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
+            defer { close(descriptor) }
+            return failure("connect to")
+        }
+        return .success(descriptor)
+    }
+
+    /// The monotonic clock in milliseconds.
+    private static var now: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+    }
+
+    private struct Turns {
+        let end: Int
+        let descriptor: Int32
+        let isWanted: () -> Bool
+
+        var isOver: Bool { CheckClient.now >= end || !isWanted() }
+
+        private func wait(for events: Int32) -> Bool {
+            while !isOver {
+                var polled = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+                let left = end - CheckClient.now
+                if poll(&polled, 1, Int32(clamping: max(1, min(left, CheckClient.turnMilliseconds)))) > 0 {
+                    return true
+                }
+            }
+            return false
+        }
+
+        /// - Returns: `false` where the other end takes no more.
+        mutating func send(_ bytes: [UInt8]) -> Bool {
+            var sent = 0
+            while sent < bytes.count {
+                guard wait(for: POLLOUT) else { return false }
+                let count = bytes.withUnsafeBytes { raw in
+                    // SAFETY: what is not sent yet lies within the bytes.
+                    Glibc.send(
+                        descriptor,
+                        raw.baseAddress.map { $0 + sent },
+                        raw.count - sent,
+                        Int32(MSG_NOSIGNAL)
+                    )
+                }
+                if count >= 0 { sent += count } else if errno != EINTR, errno != EAGAIN { return false }
+            }
+            return true
+        }
+
+        /// Up to the end, or as much as is of use.
+        mutating func receive(limit: Int) -> [UInt8] {
+            var bytes: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 4_096)
+            while bytes.count < limit, wait(for: POLLIN) {
+                // SAFETY: `recv` writes no more than the buffer holds.
+                let count = chunk.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
+                if count > 0 {
+                    bytes += chunk[..<count]
+                } else if count == 0 || (errno != EINTR && errno != EAGAIN) {
+                    break
+                }
+            }
+            return bytes
+        }
+    }
+}

@@ -1,0 +1,98 @@
+/// A check command that does what it must not, and what is to come of that.
+public struct HostileCheck: Sendable, CustomStringConvertible {
+    public let description: String
+    /// Of a script for bash; `SECRET` stands for a file of the agent's, `PORT` for a port of this machine where somebody
+    /// listens, `SOCKET` for a socket of the agent's. It says yes when it could not do it.
+    public let script: String
+    /// What the refusal says, in one of these ways; empty where the answer is yes.
+    public let reasons: [String]
+
+    init(_ description: String, reasons: [String] = [], _ script: String) {
+        self.description = description
+        self.script = script
+        self.reasons = reasons
+    }
+
+    /// Nothing that any of them starts goes by another name.
+    public static let mark = "config-agent-hostile"
+
+    public static let all: [HostileCheck] = [
+        HostileCheck(
+            "asks the network",
+            """
+            python3 - <<'EOF'
+            import socket, sys
+            for family, place in ((socket.AF_INET, ("127.0.0.1", PORT)), (socket.AF_UNIX, "SOCKET")):
+                try:
+                    end = socket.socket(family)
+                    end.connect(place)
+                    end.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+                except OSError:
+                    continue
+                print("reached", place)
+                sys.exit(1)
+            EOF
+            """
+        ),
+        HostileCheck(
+            "writes",
+            """
+            for place in /tmp /var/tmp /dev/shm /etc / "$(dirname SECRET)" "$(dirname "$0")"; do
+                if echo x 2>/dev/null >"$place/MARK"; then echo "wrote to $place"; exit 1; fi
+            done
+            if echo x 2>/dev/null >/proc/self/fd/0; then echo "changed the document"; exit 1; fi
+            exit 0
+            """
+        ),
+        HostileCheck("reads what is the agent's", #"if cat SECRET; then echo read; exit 1; fi; exit 0"#),
+        HostileCheck(
+            "multiplies",
+            reasons: ["did not end", "processes", "fork", "signal", "was ended"],
+            """
+            bomb() { bomb | bomb & }
+            bomb
+            exec -a MARK sleep 1000
+            """
+        ),
+        HostileCheck(
+            "takes ten gigabytes",
+            reasons: ["MemoryError", "MiB", "was ended", "signal"],
+            #"exec -a MARK python3 -c 'b = b"x" * (10 << 30)'"#
+        ),
+        HostileCheck(
+            "takes as much in many pieces",
+            reasons: ["MemoryError", "MiB", "was ended", "signal", "did not end"],
+            """
+            for number in $(seq 20); do
+                (exec -a MARK python3 -c 'import time; b = b"x" * (100 << 20); time.sleep(1000)') &
+            done
+            wait
+            """
+        ),
+        HostileCheck(
+            "leaves something behind",
+            """
+            (setsid bash -c 'exec -a MARK sleep 1000' </dev/null >/dev/null 2>&1 &)
+            exit 0
+            """
+        ),
+        HostileCheck("never ends", reasons: ["did not end within 1500 ms"], "trap '' TERM; exec -a MARK sleep 1000"),
+        HostileCheck("talks without end", reasons: ["did not end within 1500 ms"], "exec -a MARK yes MARK"),
+        HostileCheck(
+            "kills all that it can",
+            reasons: ["signal", "was ended", "did not end", "killed"],
+            """
+            kill -9 $PPID
+            kill -9 -1
+            exec -a MARK sleep 1000
+            """
+        ),
+    ]
+
+    /// The script, ready to be written to a file.
+    public func text(secret: String, port: UInt16, socket: String) -> String {
+        let replaced = script.replacing("SECRET", with: secret).replacing("PORT", with: "\(port)")
+            .replacing("SOCKET", with: socket).replacing("MARK", with: Self.mark)
+        return "#!/bin/bash\n\(replaced)\n"
+    }
+}
