@@ -38,9 +38,9 @@ public struct HostileCheck: Sendable, CustomStringConvertible {
             "writes",
             """
             for place in /tmp /var/tmp /dev/shm /etc / "$(dirname SECRET)" "$(dirname "$0")"; do
-                if echo x 2>/dev/null >"$place/MARK"; then echo "wrote to $place"; exit 1; fi
+                if (: >"$place/MARK") 2>/dev/null; then echo "wrote to $place"; exit 1; fi
             done
-            if echo x 2>/dev/null >/proc/self/fd/0; then echo "changed the document"; exit 1; fi
+            if (echo x >>/proc/self/fd/0) 2>/dev/null; then echo "changed the document"; exit 1; fi
             exit 0
             """
         ),
