@@ -84,4 +84,30 @@ struct DottedKeyTests {
         let sorted = ["a", "a.b", "a.b.c", "a.c", "a b", "a-", "a-b", "a/", "aa", "b"]
         #expect(sorted.shuffled().sorted { compare(Array($0.utf8), Array($1.utf8)) < 0 } == sorted)
     }
+
+    /// The order as it is described, a byte at a time.
+    private static func plainOrder(_ left: [UInt8], _ right: [UInt8]) -> Int {
+        func rank(_ byte: UInt8) -> Int { byte == UInt8(ascii: ".") ? -1 : Int(byte) }
+        for (l, r) in zip(left, right) where l != r { return rank(l) - rank(r) }
+        return left.count - right.count
+    }
+
+    @Test("However much two keys have in common, wherever they lie in memory", arguments: 0..<20)
+    func orderOfLongKeys(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        for _ in 0..<500 {
+            let names = (0..<Int.random(in: 0...12, using: &random)).map { _ in randomName(using: &random) }
+            let shared = Array(DottedKey.join(names).utf8)
+            let keys = (0..<2).map { _ in shared + Array(randomName(using: &random).utf8) }
+            let expected = Self.plainOrder(keys[0], keys[1])
+            #expect(compare(keys[0], keys[1]) == expected)
+            #expect(compare(keys[1], keys[0]) == -expected)
+            let offset = Int.random(in: 1...7, using: &random)
+            let moved = [UInt8](repeating: 0, count: offset) + keys[0]
+            let order = moved.withUnsafeBytes { l in
+                keys[1].withUnsafeBytes { r in DottedKey.compare(.init(rebasing: l[offset...]), r) }
+            }
+            #expect(order == expected)
+        }
+    }
 }
