@@ -372,7 +372,14 @@ struct AttackTests {
         running.stop()
         let copy = directory.path("state/documents/app")
         let elsewhere = try directory.write("elsewhere", readText(copy))
-        for name in ["documents/app", "versions", "documents/.app.tmp", ".versions.tmp"] {
+        let names = try ["generations", "history"].flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: directory.path("state/\(folder)")).map {
+                "\(folder)/\($0)"
+            }
+        }
+        #expect(names.count == 2)
+        let others = ["versions", "versions.copy", "operator", "quarantine", "layers", "generation"]
+        for name in ["documents/app", "documents/.app.tmp"] + names + others + others.map({ ".\($0).tmp" }) {
             let path = directory.path("state/\(name)")
             unlink(path)
             #expect(symlink(elsewhere, path) == 0)

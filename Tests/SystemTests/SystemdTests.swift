@@ -13,7 +13,7 @@ struct SystemdTests {
         #expect(verify.standardOutput + verify.standardError == "")
         // In tenths of systemd's measure: what is left is the network and the sockets, which it lives by.
         let security = try host.container.shell(
-            "systemd-analyze security --no-pager --offline=true --threshold=11 \(units).service"
+            "systemd-analyze security --no-pager --offline=true --threshold=12 \(units).service"
         )
         #expect(security.code == 0, "\(security)")
         let catalog = try host.container.check("journalctl --list-catalog | grep -c config-agent:")
@@ -117,6 +117,47 @@ struct SystemdTests {
         #expect(try exits("reader", "refresh") == 4)
         #expect(try exits("admin", "refresh") == 0)
         #expect(try exits("admin", "get version") == 4)
+    }
+
+    @Test("Whose command it was and why is told as fields, by the kernel's word, and in status and metrics")
+    func audit() throws {
+        let host = try Host()
+        let container = host.container
+        try host.start()
+        try container.check("useradd --no-create-home --uid 4711 admin && usermod -aG agent-admin admin")
+        for (action, options) in [
+            ("pin", "--reason 'ticket 7'"), ("freeze", "--reason 'ticket 8'"), ("thaw", ""), ("unpin", ""),
+        ] {
+            let output = try container.shell("runuser -u admin -- agentctl \(action) \(options)")
+            #expect(output.code == 0, "\(output)")
+            let record = try waitFor("its record") {
+                try container.journal("-u agent AGENT_EVENT=commanded AGENT_ACTION=\(action) AGENT_OUTCOME=done").first
+            }
+            #expect(record["AGENT_BY_UID"].string == "4711" && record["AGENT_BY_USER"].string == "admin")
+            #expect(Int(record["AGENT_BY_PID"].string ?? "") ?? 0 > 1)
+            #expect(
+                record["AGENT_REASON"].string
+                    == (options.isEmpty ? nil : options.contains("7") ? "ticket 7" : "ticket 8")
+            )
+            let metrics = try container.check("curl -s --unix-socket /run/agent/status.sock http://agent/metrics")
+            let frozen = try #require(metrics.split(separator: "\n").first { $0.hasPrefix("config_agent_frozen ") })
+            let pinned = try #require(
+                metrics.split(separator: "\n").first { $0.hasPrefix("config_agent_pinned_generation ") }
+            )
+            #expect(frozen.hasSuffix(" 1") == (action == "freeze"))
+            #expect(pinned.hasSuffix(" 0") == (action == "unpin"))
+            let status = try container.run("agentctl", "status").standardOutput
+            if action == "freeze" {
+                #expect(status.contains("by admin: ticket 8") && status.contains("by admin: ticket 7"), "\(status)")
+            }
+        }
+        // What is not done is told, too.
+        #expect(try container.shell("runuser -u admin -- agentctl rollback 999999 --reason no").code == 1)
+        let refused = try waitFor("its record") {
+            try container.journal("-u agent AGENT_EVENT=commanded AGENT_ACTION=rollback").first
+        }
+        #expect(refused["AGENT_BY_USER"].string == "admin" && refused["AGENT_REASON"].string == "no")
+        #expect(refused["AGENT_OUTCOME"].string == "refused", "\(refused)")
     }
 
     @Test("After kill -9 it is back by itself, and callers only had to wait")
