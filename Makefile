@@ -25,7 +25,7 @@ LADDER := .build/ladder
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test deps-bench toolchain build docs install run test test-build test-unit test-tsan test-system \
-	test-faults example fast-paths coverage coverage-report fuzz bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
+	test-faults example fast-paths coverage coverage-report fuzz soak soak-check bench bench-programs bench-ladder bench-agent bench-fetch bench-quick bench-store \
 	figures format lint clean
 
 help: ## list the targets
@@ -102,7 +102,7 @@ test: export TEST_SCRATCH := .build/coverage
 test: export TEST_FLAGS := --enable-code-coverage
 test: deps-test ## every test, with its own set-up
 	@packaging/scripts/test-all.sh lint test-unit coverage-report test-tsan example fast-paths bench-quick test-system \
-		test-faults
+		test-faults soak
 
 # Where the tests are built, and how.
 TEST_SCRATCH ?= .build
@@ -152,6 +152,16 @@ test-faults: deps-test test-build ## injected faults, FAULT_ROUNDS kills, POWER_
 fuzz: deps ## feed the readers of foreign bytes, FUZZ_SECONDS (10) or FUZZ_RUNS for each of TARGETS
 	@SWIFT="$(SWIFT)" packaging/scripts/fuzz.sh $(TARGETS)
 
+SOAK_SECONDS ?= 120
+
+soak: deps-test build ## run the agent for SOAK_SECONDS under change, faults, clients, verbs and kills; .build/bench/soak.json
+	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product Soak
+	@.build/benchmarks-on/release/Soak $(SOAK_SECONDS) .build/release .build/bench/soak.json .build/bench/soak.svg
+
+soak-check: deps-test build ## whether the soak finds what is wrong on purpose (two minutes)
+	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product Soak
+	@.build/benchmarks-on/release/Soak check .build/release
+
 # What takes its turn in the ladder's benchmark, each program under its name in one directory.
 bench-programs: deps-bench
 	@Tests/Benchmarks/Anchors/build.sh $(LADDER)
@@ -170,7 +180,7 @@ bench-ladder: bench-programs ## measure the ladder against others, figures in .b
 bench-agent: deps-bench build ## measure the programs, figures in .build/bench/agent.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product AgentBench
 	@.build/benchmarks-on/release/AgentBench .build/release .build/bench/agent.json \
-		$(or $(MEASURES),basics growth reads stalled disk folding watchers deaf)
+		$(or $(MEASURES),basics growth reads stalled disk siege folding watchers deaf)
 
 bench-fetch: deps-bench build ## measure polls of many sources, the way of a change, an outage; figures in .build/bench/fetch.json
 	@$(SWIFT) build -c release --package-path Tests/Benchmarks --scratch-path .build/benchmarks-on --product AgentBench

@@ -3,13 +3,20 @@ internal import AgentTelemetry
 
 /// `/metrics`: the same facts as `/v1/status`, for Prometheus.
 enum MetricsText {
-    static func render(_ status: StatusReport, _ sources: SourcesReport, eventsEncoded: UInt64) -> String {
+    static func render(
+        _ status: StatusReport,
+        _ sources: SourcesReport,
+        eventsEncoded: UInt64,
+        liveSnapshots: Int
+    ) -> String {
         var out = PrometheusText()
         agent(status, &out)
         flights(status, &out)
         clients(status, &out)
         out.metric("config_agent_watch_events_encoded_total", .counter, "Events encoded, each for all who watch alike.")
         out.sample("config_agent_watch_events_encoded_total", [], eventsEncoded)
+        out.metric("config_agent_live_snapshots", .gauge, "Snapshots in memory: the newest, and those a reader keeps.")
+        out.sample("config_agent_live_snapshots", [], UInt64(liveSnapshots))
         self.sources(sources, &out)
         LockMetrics.render(LockFigures.collect(), &out)
         return out.text
@@ -160,7 +167,7 @@ enum MetricsText {
             out.sample("config_agent_source_moves_total", [("source", name)], place.moves)
         }
         let disagreements = "config_agent_source_disagreements_total"
-        out.metric(disagreements, .counter, "Documents that another place gave under the ETag of the one in use.")
+        out.metric(disagreements, .counter, "Documents that another place gave as the revision in use, and are not it.")
         for (name, place) in movable { out.sample(disagreements, [("source", name)], place.disagreements) }
     }
 

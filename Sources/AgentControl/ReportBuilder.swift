@@ -43,6 +43,9 @@ final class ReportBuilder: Sendable {
     /// How often an event for watchers was encoded.
     var eventsEncoded: UInt64 { book.encoded }
 
+    /// The newest one and those that a reader still keeps.
+    var liveSnapshots: Int { agent.publisher.cell.retiredCount + 1 }
+
     /// The newest generation; 0 when there is none.
     var generation: UInt64 { agent.publisher.generation }
 

@@ -39,7 +39,8 @@ struct Router {
             let text = MetricsText.render(
                 reports.status(worker),
                 reports.sources(),
-                eventsEncoded: reports.eventsEncoded
+                eventsEncoded: reports.eventsEncoded,
+                liveSnapshots: reports.liveSnapshots
             )
             return LocalResponse(.ok, body: Array(text.utf8), contentType: PrometheusText.contentType)
         case Routes.healthz:

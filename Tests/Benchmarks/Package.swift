@@ -36,6 +36,12 @@ let package = Package(
             dependencies: ["BenchKit", "CEpoll"],
             swiftSettings: [.treatAllWarnings(as: .error)]
         ),
+        // Runs the agent for long under everything that can happen, and watches what it promises.
+        .executableTarget(
+            name: "Soak",
+            dependencies: ["BenchKit"],
+            swiftSettings: [.treatAllWarnings(as: .error)]
+        ),
         // Lets the measuring programs of the ladder take turns, and tells what comes out.
         .executableTarget(
             name: "LadderBench",

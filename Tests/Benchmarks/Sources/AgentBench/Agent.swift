@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// A running agentd with a directory of its own, and what systemd would be to it.
@@ -8,6 +9,8 @@ final class Agent {
     private var manager: Int32 = -1
     /// More variables of its environment.
     var environment: [String: String] = [:]
+    /// A command that becomes agentd: the program's path and its arguments are put behind it. Not for `--once`.
+    var launcher: [String] = []
     /// The document from its second key on.
     private let rest: String
     private(set) var sequence = 0
@@ -70,8 +73,11 @@ final class Agent {
 
     private func run(_ arguments: [String]) throws -> Process {
         let process = Process()
-        process.executableURL = binaries.appending(path: "agentd")
-        process.arguments = ["--config", file("agent.yaml").path, "--log-level", "warning"] + arguments
+        let program = binaries.appending(path: "agentd").path
+        let launcher = arguments.isEmpty ? launcher : []
+        let command = launcher + [program, "--config", file("agent.yaml").path, "--log-level", "warning"] + arguments
+        process.executableURL = URL(filePath: command[0])
+        process.arguments = Array(command.dropFirst())
         let own = ["NOTIFY_SOCKET": file("notify").path, "PATH": "/usr/bin:/bin"]
         process.environment = own.merging(environment) { $1 }
         process.standardOutput = FileHandle.nullDevice

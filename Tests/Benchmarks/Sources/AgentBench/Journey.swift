@@ -19,7 +19,7 @@ struct Journey {
         try etcd.put("script", "0")
         let longPoll = try LongPollOrigin()
         defer { longPoll.stop() }
-        let port = try Nginx.freePort()
+        let port = try TCP.freePort()
         let others = """
               etcd: {url: "etcd+http://127.0.0.1:\(etcd.port)/?key=agent", format: json, poll: 1h}
               long: {url: "http://127.0.0.1:\(longPoll.port)/l.json", format: json, poll: {min: 1h, max: 1h, wait: 1m}}
@@ -184,8 +184,8 @@ final class EtcdServer {
     private var connection: Int32 = -1
 
     init() throws {
-        port = try Nginx.freePort()
-        let peer = "http://127.0.0.1:\(try Nginx.freePort())"
+        port = try TCP.freePort()
+        let peer = "http://127.0.0.1:\(try TCP.freePort())"
         let client = "http://127.0.0.1:\(port)"
         directory = FileManager.default.temporaryDirectory.appending(path: "etcd-bench-\(UUID().uuidString.prefix(8))")
         process.executableURL = URL(filePath: "/usr/bin/etcd")

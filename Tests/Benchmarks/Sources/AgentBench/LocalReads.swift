@@ -110,63 +110,12 @@ struct LocalReads {
         ]
     }
 
-    // MARK: While the disk fails
-
-    /// What a disk that is full, fails, or hangs costs those who read, while documents keep changing.
-    func besideBrokenDisk(requests: Int = 8_000, rounds: Int = 7) throws -> [Measurement] {
-        let agent = try Agent(binaries: binaries, keys: 1_000)
-        defer { agent.end() }
-        let library = agent.file("disk.so").path
-        let source = agent.file("disk.c")
-        // Each sync and each write to a file fails, or waits, as long as a file with that name is there.
-        try """
-        #define _GNU_SOURCE
-        #include <errno.h>
-        #include <stdlib.h>
-        #include <sys/syscall.h>
-        #include <time.h>
-        #include <unistd.h>
-        static int is(const char *name) { const char *path = getenv(name); return path && access(path, F_OK) == 0; }
-        int fsync(int descriptor) {
-            if (is("FULL")) { errno = ENOSPC; return -1; }
-            if (is("FAILS")) { errno = EIO; return -1; }
-            if (is("HANGS")) { struct timespec length = { 10, 0 }; nanosleep(&length, 0); }
-            return (int)syscall(SYS_fsync, descriptor);
-        }
-        """.write(to: source, atomically: true, encoding: .utf8)
-        _ = try Tools.run(URL(filePath: "/usr/bin/cc"), ["-shared", "-fPIC", "-o", library, source.path])
-        let faults = ["FULL", "FAILS", "HANGS"]
-        agent.environment = ["LD_PRELOAD": library]
-        for fault in faults { agent.environment[fault] = agent.file(fault).path }
-        try agent.prepare()
-        _ = try agent.start()
-        var quiet = Latencies()
-        var broken: [String: Latencies] = [:]
-        for round in 0...rounds {
-            try agent.writeDocument()
-            try measure(agent, requests, into: &quiet, counts: round > 0)
-            for fault in faults {
-                try Data().write(to: agent.file(fault))
-                defer { try? FileManager.default.removeItem(at: agent.file(fault)) }
-                // Something to be written meanwhile.
-                try agent.writeDocument()
-                try measure(agent, requests, into: &broken[fault, default: Latencies()], counts: round > 0)
-            }
-        }
-        let names = ["FULL": "a full disk", "FAILS": "a disk with errors", "HANGS": "syncs of 10 s"]
-        return faults.map { fault in
-            let found = broken[fault] ?? Latencies()
-            let name = "local reads beside \(names[fault] ?? fault), p99"
-            return Measurement(name, "broken", found.p99, against: "quiet", quiet.p99, unit: "µs", .atMost(2))
-        }
-    }
-
-    private struct Latencies {
+    struct Latencies {
         var p50: [Double] = []
         var p99: [Double] = []
     }
 
-    private func beside(_ count: Int, of agent: Agent, _ body: () throws -> Void) throws {
+    func beside(_ count: Int, of agent: Agent, _ body: () throws -> Void) throws {
         let half = Array("GET /v1/config HTTP/1.1\r\nHost: ag".utf8)
         let whole = Array("GET /v1/config HTTP/1.1\r\nHost: agent\r\n\r\n".utf8)
         let clients = try (0..<count).map { number in
@@ -181,7 +130,7 @@ struct LocalReads {
     }
 
     /// A closed loop over 8 connections, one request at a time.
-    private func measure(_ agent: Agent, _ requests: Int, into latencies: inout Latencies, counts: Bool) throws {
+    func measure(_ agent: Agent, _ requests: Int, into latencies: inout Latencies, counts: Bool) throws {
         try Settling.wait(for: agent)
         let request = Array("GET /v1/config/bench.sequence HTTP/1.1\r\nHost: agent\r\n\r\n".utf8)
         let connections = try (0..<8).map { _ in try LocalSocket(agent.configSocket) }

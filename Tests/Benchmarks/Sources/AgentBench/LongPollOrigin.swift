@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// A document that is answered once it is another one than the asker has, as bundle servers do (`Prefer: wait=`).

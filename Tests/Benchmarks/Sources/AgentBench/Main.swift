@@ -23,6 +23,7 @@ struct Main {
             ("reads", 1_024, { try LocalReads(binaries: binaries).againstNginx() }),
             ("stalled", 4_096, { try LocalReads(binaries: binaries).besideStalled() }),
             ("disk", 1_024, { try LocalReads(binaries: binaries).besideBrokenDisk() }),
+            ("siege", 4_096, { try LocalReads(binaries: binaries).underSiege() }),
             ("growth", 1_024, { try Growth(binaries: binaries).measure() }),
             ("folding", 1_024, { try Folding(binaries: binaries).measure() }),
             ("polling", 4_096, { try Polling(binaries: binaries).measure() }),

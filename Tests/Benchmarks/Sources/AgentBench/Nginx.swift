@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// nginx with one worker on a Unix socket.
@@ -26,23 +27,6 @@ final class Nginx {
             root: root,
             location: "listen 127.0.0.1:\(port); root \(root.path);\(mayCache ? "" : " open_file_cache off;")"
         )
-    }
-
-    /// A port that nobody listened on a moment ago.
-    static func freePort() throws -> UInt16 {
-        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let found = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard descriptor >= 0, found else { throw Agent.Failure(description: "no free port") }
-        return UInt16(bigEndian: address.sin_port)
     }
 
     /// A cache in front of an origin on this machine, which lets one request through for each thing.

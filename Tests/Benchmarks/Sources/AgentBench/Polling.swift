@@ -98,9 +98,9 @@ struct Polling {
         for _ in 0..<Self.rounds {
             // The reports are left out of the processor's time; polls go on while one is made.
             let (first, asked) = (Date.now, try requests(agent))
-            let (start, spent) = (Date.now, try AgentBench.Figures.processorTime([agent.pid]))
+            let (start, spent) = (Date.now, try BenchKit.Figures.processorTime([agent.pid]))
             Thread.sleep(forTimeInterval: Self.length)
-            let share = (try AgentBench.Figures.processorTime([agent.pid]) - spent) / Date.now.timeIntervalSince(start)
+            let share = (try BenchKit.Figures.processorTime([agent.pid]) - spent) / Date.now.timeIntervalSince(start)
             let second = Date.now
             let rate = Double(try requests(agent) - asked) / second.timeIntervalSince(first)
             figures.perPoll.append(share * 1e6 / max(1, rate))
@@ -126,7 +126,7 @@ struct Polling {
     }
 
     private func start(_ count: Int, poll: Double) throws -> (Agent, Nginx) {
-        let port = try Nginx.freePort()
+        let port = try TCP.freePort()
         let lines = (0..<count).map { number in
             "  s\(number): {url: \"http://127.0.0.1:\(port)/c/\(number).json\", poll: \(Int(poll))s}"
         }

@@ -1,8 +1,9 @@
+import BenchKit
 import Foundation
 
 /// Results as SVG that reads well on light and dark pages alike: it brings its own background.
 enum Pictures {
-    private static let colors = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#97bbf5"]
+    private static let colors = SVG.colors
 
     // MARK: The ladder, rung by rung, beside the best of the others
 
@@ -46,21 +47,21 @@ enum Pictures {
         var shapes: [String] = []
         var y = 58.0
         for group in groups {
-            shapes.append(text(20, y + 4, group.title, size: 14, weight: 600))
+            shapes.append(SVG.text(20, y + 4, group.title, size: 14, weight: 600))
             y += 18
             for bar in group.bars {
                 let width = max(2, scale.place(bar.ns) - scale.start)
-                shapes.append(text(242, y + 10, bar.label, size: 12, anchor: "end"))
+                shapes.append(SVG.text(242, y + 10, bar.label, size: 12, anchor: "end"))
                 shapes.append(
-                    "<rect x=\"\(scale.start)\" y=\"\(y)\" width=\"\(rounded(width))\" height=\"13\" rx=\"2\" fill=\"\(bar.isOurs ? colors[0] : "#b8bcc4")\"/>"
+                    "<rect x=\"\(scale.start)\" y=\"\(y)\" width=\"\(SVG.rounded(width))\" height=\"13\" rx=\"2\" fill=\"\(bar.isOurs ? colors[0] : "#b8bcc4")\"/>"
                 )
-                shapes.append(text(scale.start + width + 6, y + 10, Tables.time(bar.ns), size: 12))
+                shapes.append(SVG.text(scale.start + width + 6, y + 10, Tables.time(bar.ns), size: 12))
                 y += 18
             }
             y += 16
         }
         let subtitle = "nanoseconds per operation and thread, logarithmic · \(caption(results.machine))"
-        return page(width: 900, height: y + 8, title: "The ladder (blue) beside the others", subtitle, shapes)
+        return SVG.page(width: 900, height: y + 8, title: "The ladder (blue) beside the others", subtitle, shapes)
     }
 
     // MARK: Time over the number of threads
@@ -73,31 +74,33 @@ enum Pictures {
         var shapes: [String] = []
         for count in Plan.growthThreads {
             let place = x.place(Double(count))
-            shapes.append(line(place, 60, place, 440, "#e4e6ea"))
-            shapes.append(text(place, 458, "\(count)", size: 12, anchor: "middle"))
+            shapes.append(SVG.line(place, 60, place, 440, "#e4e6ea"))
+            shapes.append(SVG.text(place, 458, "\(count)", size: 12, anchor: "middle"))
         }
         for power in -2...7 {
             let value = Foundation.pow(10, Double(power))
             guard value >= y.from, value <= y.to else { continue }
-            shapes.append(line(80, y.place(value), 690, y.place(value), "#e4e6ea"))
-            shapes.append(text(72, y.place(value) + 4, Tables.time(value), size: 12, anchor: "end"))
+            shapes.append(SVG.line(80, y.place(value), 690, y.place(value), "#e4e6ea"))
+            shapes.append(SVG.text(72, y.place(value) + 4, Tables.time(value), size: 12, anchor: "end"))
         }
-        shapes.append(text(385, 480, "threads", size: 12, anchor: "middle"))
+        shapes.append(SVG.text(385, 480, "threads", size: 12, anchor: "middle"))
         // Labels beside the ends of their curves, none upon another.
         var lastLabel = Double.infinity
         for (index, curve) in curves.enumerated().sorted(by: { ($0.element.ns.last ?? 0) < ($1.element.ns.last ?? 0) })
         {
             let color = colors[index % colors.count]
-            let points = zip(curve.threads, curve.ns).map { "\(rounded(x.place(Double($0)))),\(rounded(y.place($1)))" }
+            let points = zip(curve.threads, curve.ns).map {
+                "\(SVG.rounded(x.place(Double($0)))),\(SVG.rounded(y.place($1)))"
+            }
             shapes.append(
                 "<polyline points=\"\(points.joined(separator: " "))\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2\"/>"
             )
             let end = min(y.place(curve.ns.last ?? 1) + 4, lastLabel - 16)
             lastLabel = end
-            shapes.append(text(698, end, curve.rung, size: 12, color: color, weight: 600))
+            shapes.append(SVG.text(698, end, curve.rung, size: 12, color: color, weight: 600))
         }
         let subtitle = "nanoseconds per operation and thread, both axes logarithmic · \(caption(results.machine))"
-        return page(width: 860, height: 492, title: "More threads than processors", subtitle, shapes)
+        return SVG.page(width: 860, height: 492, title: "More threads than processors", subtitle, shapes)
     }
 
     // MARK: Shapes
@@ -117,48 +120,5 @@ enum Pictures {
 
     private static func caption(_ machine: Machine) -> String {
         "\(machine.processors) processors, \(machine.processor)"
-    }
-
-    private static func rounded(_ value: Double) -> String { String(format: "%.1f", value) }
-
-    private static func escaped(_ text: String) -> String {
-        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-            .replacingOccurrences(of: ">", with: "&gt;")
-    }
-
-    private static func text(
-        _ x: Double,
-        _ y: Double,
-        _ content: String,
-        size: Int,
-        anchor: String = "start",
-        color: String = "#24292f",
-        weight: Int = 400
-    ) -> String {
-        "<text x=\"\(rounded(x))\" y=\"\(rounded(y))\" font-size=\"\(size)\" font-weight=\"\(weight)\" text-anchor=\"\(anchor)\" fill=\"\(color)\">\(escaped(content))</text>"
-    }
-
-    private static func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ color: String) -> String {
-        "<line x1=\"\(rounded(x1))\" y1=\"\(rounded(y1))\" x2=\"\(rounded(x2))\" y2=\"\(rounded(y2))\" stroke=\"\(color)\"/>"
-    }
-
-    private static func page(
-        width: Double,
-        height: Double,
-        title: String,
-        _ subtitle: String,
-        _ shapes: [String]
-    ) -> String {
-        """
-        <svg xmlns="http://www.w3.org/2000/svg" width="\(rounded(width))" height="\(rounded(height))" \
-        viewBox="0 0 \(rounded(width)) \(rounded(height))" font-family="system-ui, sans-serif" role="img">
-        <title>\(escaped(title))</title>
-        <rect width="100%" height="100%" fill="#ffffff"/>
-        \(text(20, 24, title, size: 17, weight: 700))
-        \(text(20, 42, subtitle, size: 12, color: "#57606a"))
-        \(shapes.joined(separator: "\n"))
-        </svg>
-
-        """
     }
 }

@@ -1,13 +1,13 @@
 import Foundation
 
 /// What the kernel knows of a process.
-enum Figures {
-    struct Unreadable: Error, CustomStringConvertible {
-        let description: String
+public enum Figures {
+    public struct Unreadable: Error, CustomStringConvertible {
+        public let description: String
     }
 
     /// Bytes of memory that belongs to the process alone and to no file.
-    static func anonymousMemory(_ pid: pid_t) throws -> Double {
+    public static func anonymousMemory(_ pid: pid_t) throws -> Double {
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         for line in status.split(separator: "\n") where line.hasPrefix("RssAnon:") {
             if let kilobytes = Double(line.filter(\.isNumber)) { return kilobytes * 1_024 }
@@ -16,7 +16,7 @@ enum Figures {
     }
 
     /// Seconds of processor time, user's and kernel's, of whole processes.
-    static func processorTime(_ pids: [pid_t]) throws -> Double {
+    public static func processorTime(_ pids: [pid_t]) throws -> Double {
         var ticks = 0.0
         for pid in pids {
             let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
@@ -32,7 +32,7 @@ enum Figures {
     }
 
     /// The same in nanoseconds, for times that are short against a tick. Threads that have ended do not count.
-    static func fineProcessorTime(_ pid: pid_t) throws -> Double {
+    public static func fineProcessorTime(_ pid: pid_t) throws -> Double {
         var sum = 0.0
         for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task") {
             let path = "/proc/\(pid)/task/\(thread)/schedstat"
@@ -42,7 +42,7 @@ enum Figures {
         return sum
     }
 
-    static func children(of pid: pid_t) -> [pid_t] {
+    public static func children(of pid: pid_t) -> [pid_t] {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
         return text.split(separator: " ").compactMap { pid_t($0) }
     }
@@ -51,7 +51,7 @@ enum Figures {
     /// more than a case needs.
     ///
     /// - Parameter count: `nil` for as many as there may be.
-    static func limitDescriptors(to count: rlim_t?) {
+    public static func limitDescriptors(to count: rlim_t?) {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
         limit.rlim_cur = min(limit.rlim_max, count ?? limit.rlim_max)
@@ -59,5 +59,5 @@ enum Figures {
     }
 
     /// Nanoseconds.
-    static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+    public static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 }
