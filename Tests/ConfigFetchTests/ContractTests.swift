@@ -1,4 +1,5 @@
 import ConfigSnapshot
+import Foundation
 import LockLadder
 import TestSupport
 import Testing
@@ -237,6 +238,17 @@ struct NacosContractTests {
         let before = nacos.requests.count
         nacos.publish("app.json", group: "prod", "other")
         #expect(nacos.requests.count == before)
+    }
+
+    @Test("When it was changed is kept with the document: over a start it tells which of two servers is behind")
+    func lastModified() throws {
+        let nacos = try NacosContract()
+        defer { nacos.stop() }
+        nacos.publish("app.json", group: "prod", "{}", changed: Date(timeIntervalSince1970: 1_795_305_600))
+        let harness = try Harness([spec("a", .nacos, nacos.url("/prod/app.json")) { $0.isWatched = false }])
+        try harness.start()
+        let document = try #require(harness.received.first?.result.document)
+        #expect(document.validators == Validators(lastModified: "Sun, 22 Nov 2026 00:00:00 GMT"))
     }
 
     @Test("What is not there is waited for, and not asked for in a loop")

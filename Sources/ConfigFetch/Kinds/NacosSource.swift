@@ -72,7 +72,9 @@ final class NacosSource: SourceClient {
         case (_, 200):
             digest = answer.header("Content-MD5")
             hasAnswered = true
-            return answer.document(contentType: nil)
+            // Nothing can be asked with it, but it tells which of two mirrors is behind.
+            let said = Validators(lastModified: answer.header("Last-Modified"), areYoung: answer.isYoung)
+            return answer.document(said, contentType: nil)
         case (Step.configuration, 401), (Step.configuration, 403):
             // Tokens live for some hours.
             guard spec.auth.user != nil, token != nil else { return answer.statusFailure }

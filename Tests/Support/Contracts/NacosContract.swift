@@ -1,10 +1,10 @@
-internal import Foundation
+public import Foundation
 
 /// Not Nacos: a server written from the documentation of its first HTTP API (https://nacos.io/en/docs/open-api/), because
 /// no Nacos can be installed here. What it shows is that the agent keeps to the documented contract, not that Nacos does.
 public final class NacosContract: @unchecked Sendable {
     private let condition = NSCondition()
-    private var contents: [String: String] = [:]
+    private var contents: [String: (text: String, changed: Date)] = [:]
     private var isStopped = false
     private var waiting = 0
     private var tokens = 0
@@ -33,9 +33,15 @@ public final class NacosContract: @unchecked Sendable {
     /// Listeners that wait.
     public var listening: Int { condition.withLock { waiting } }
 
-    public func publish(_ dataID: String, group: String, tenant: String = "", _ content: String) {
+    public func publish(
+        _ dataID: String,
+        group: String,
+        tenant: String = "",
+        _ content: String,
+        changed: Date = Date()
+    ) {
         condition.withLock {
-            contents["\(dataID)/\(group)/\(tenant)"] = content
+            contents["\(dataID)/\(group)/\(tenant)"] = (content, changed)
             condition.broadcast()
         }
     }
@@ -60,7 +66,9 @@ public final class NacosContract: @unchecked Sendable {
             guard let content = condition.withLock({ contents[key] }) else {
                 return .http(404, body: Array("config data not exist".utf8))
             }
-            return .http(200, headers: ["Content-MD5": Self.digest(content)], body: Array(content.utf8))
+            // Not in the documentation, but what servers send: when the configuration was changed, by their database.
+            let headers = ["Content-MD5": Self.digest(content.text), "Last-Modified": Self.date(content.changed)]
+            return .http(200, headers: headers, body: Array(content.text.utf8))
         case ("POST", "/nacos/v1/cs/configs/listener"): return listen(request)
         default: return .http(404)
         }
@@ -83,7 +91,7 @@ public final class NacosContract: @unchecked Sendable {
             return condition.withLock {
                 waiting += 1
                 defer { waiting -= 1 }
-                while !isStopped, (contents[key].map(Self.digest) ?? "") == fields[2] {
+                while !isStopped, (contents[key].map { Self.digest($0.text) } ?? "") == fields[2] {
                     if !condition.wait(until: end) { return .http(200) }
                 }
                 let changed =
@@ -91,6 +99,15 @@ public final class NacosContract: @unchecked Sendable {
                 return .http(200, body: Array(changed.utf8))
             }
         }
+    }
+
+    /// As HTTP writes it.
+    private static func date(_ moment: Date) -> String {
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(secondsFromGMT: 0)
+        format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        return format.string(from: moment)
     }
 
     /// Of what is not there the digest is empty. Stands for MD5: the agent sends back what it was told, and computes nothing.
