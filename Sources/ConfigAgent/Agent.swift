@@ -95,6 +95,7 @@ public final class Agent: Sendable {
         )
         documents.adopt(plan)
         let restored = assembly.restore(progress: progress)
+        let pasts = assembly.pasts
         let digest = publisher.generation > 0 ? publisher.digest : nil
         for (name, revision) in restored {
             fetcher.noteLastGood(name, revision: assembly.running(name) ?? revision)
@@ -123,7 +124,7 @@ public final class Agent: Sendable {
         )
         documents.setLoader(loader.load)
         guard store.start() else { throw .thread("agent-store") }
-        guard fetcher.start(inUse: restored) else { throw .thread("agent-fetch") }
+        guard fetcher.start(inUse: restored, pasts: pasts) else { throw .thread("agent-fetch") }
         return digest
     }
 
@@ -174,7 +175,8 @@ public final class Agent: Sendable {
             currentReaders.withLock { $0 = next.readers }
             store.keep(next.retention)
             lastAdoption.store(WallClock.nowNanoseconds, ordering: .relaxed)
-            fetcher.adopt(next.sources.map(\.fetch), inUse: inUse, restored: restored)
+            let pasts = box.assembly.pasts
+            fetcher.adopt(next.sources.map(\.fetch), inUse: inUse, restored: restored, pasts: pasts)
             done.raise()
         }
         return done.wait(until: deadline)

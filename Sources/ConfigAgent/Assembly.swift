@@ -14,6 +14,8 @@ final class Assembly {
     private struct InUse {
         var table: LeafTable
         var revision: SourceRevision
+        /// What its place has said of it, whatever is believed of that now.
+        var said: Validators
         /// Where it came from: at another place its validators mean something else.
         var location: String
         /// What a record of a generation says of it.
@@ -21,8 +23,16 @@ final class Assembly {
         /// Whether it was held against the rules of its source as they are now.
         var isJudged: Bool
 
-        init(table: LeafTable, revision: SourceRevision, location: String, id: DocumentID, isJudged: Bool) {
+        init(
+            table: LeafTable,
+            revision: SourceRevision,
+            said: Validators? = nil,
+            location: String,
+            id: DocumentID,
+            isJudged: Bool
+        ) {
             self.isJudged = isJudged
+            self.said = said ?? revision.validators
             self.table = table
             self.revision = revision
             self.location = location
@@ -147,6 +157,21 @@ final class Assembly {
         return inUse.filter { isLayer($0.key) }.mapValues(\.revision)
     }
 
+    /// What is known of the documents of layers that have mirrors. Which of them has said what was not kept, nor where its
+    /// source was then: as many generations as are kept are remembered, and a place that is new is held against them too.
+    var pasts: [SourceName: SourcePast] {
+        let mirrored = Set(plan.layers.map(\.fetch).filter { !$0.mirrors.isEmpty }.map(\.name))
+        guard !mirrored.isEmpty else { return [:] }
+        var documents: [SourceName: Set<DocumentID>] = [:]
+        for layer in store.records.flatMap(\.layers) where mirrored.contains(layer.source) {
+            documents[layer.source, default: []].insert(layer.id)
+        }
+        return inUse.filter { mirrored.contains($0.key) && $0.value.location == stages[$0.key]?.location }.mapValues {
+            let known = documents[$0.layer.source, default: []].union([$0.layer.id])
+            return SourcePast(said: $0.said) { known.contains(DocumentID(digest: $0, signature: $1)) }
+        }
+    }
+
     private func restoreVersions() {
         let (marks, faults) = store.loadVersions()
         versions = marks
@@ -249,6 +274,7 @@ final class Assembly {
         inUse[stored.source] = InUse(
             table: decoded.table,
             revision: isJudged ? revision : revision.withoutValidators,
+            said: stored.validators,
             location: stored.location,
             id: stored.id,
             isJudged: isJudged
@@ -532,9 +558,13 @@ final class Assembly {
     /// The bytes in use came again, perhaps under a new ETag.
     private func confirm(_ same: inout InUse, _ verified: VerifiedDocument, _ stage: Stage, fetchedAt: Int64) {
         guard same.revision.validators != verified.validators || same.location != stage.location else { return }
+        let isFromElsewhere = same.said.mirror != verified.validators.mirror
         same.location = stage.location
         same.revision = SourceRevision(verified, fetchedAt: fetchedAt)
+        same.said = verified.validators
         inUse[verified.source] = same
+        // Who has said it last, and may take it back, is to be known after a start too.
+        if isFromElsewhere, let decoded = try? decode(verified, stage) { keep(decoded, stage, fetchedAt: fetchedAt) }
     }
 
     /// As of now: signed by whom it has to be, and nothing older than what was accepted before.

@@ -57,11 +57,13 @@ public final class Fetcher: Sendable {
 
     /// Starts the thread and polls every source once, but for those on demand.
     ///
-    /// - Parameter inUse: the revisions already in use, from the stored copies.
+    /// - Parameters:
+    ///   - inUse: the revisions already in use, from the stored copies.
+    ///   - pasts: of those of them that have mirrors, what was in use before.
     /// - Returns: `false` when the system has no thread to give.
-    public func start(inUse: [SourceName: SourceRevision]) -> Bool {
+    public func start(inUse: [SourceName: SourceRevision], pasts: [SourceName: SourcePast] = [:]) -> Bool {
         let started = NamedThread("agent-fetch") {
-            FetchLoop(multi: self.multi, inbox: self.inbox, fetcher: self, inUse: inUse).run()
+            FetchLoop(multi: self.multi, inbox: self.inbox, fetcher: self, inUse: inUse, pasts: pasts).run()
         }
         thread.withLock { $0 = started }
         return started != nil
@@ -108,13 +110,15 @@ public final class Fetcher: Sendable {
     /// - Parameters:
     ///   - inUse: the revisions in use, by source.
     ///   - restored: the sources among them that are served from their stored copies.
+    ///   - pasts: of those that have mirrors, what was in use before; places that are the same go on from what they know.
     public func adopt(
         _ specs: [SourceSpec],
         inUse: [SourceName: SourceRevision],
-        restored: Set<SourceName>
+        restored: Set<SourceName>,
+        pasts: [SourceName: SourcePast] = [:]
     ) {
         board.adopt(specs, inUse: inUse, restored: restored)
-        inbox.post(.adopt(specs, inUse: inUse))
+        inbox.post(.adopt(specs, inUse: inUse, pasts: pasts))
     }
 
     /// Says that somebody wants the document of an on-demand source: if it sleeps, it is asked from now on, until `use`

@@ -441,7 +441,7 @@ struct RevisionMemoryTests {
         #expect(orphan.judge(document(1, at: 0, changed: changed + 1)) == .fine)
         // But whoever says the same may take it back.
         var adopted = orphan
-        adopted.recognise(6) { ContentDigest(of: body) }
+        adopted.recognise(6) { .init(of: body) }
         adopted.accept(document(6, at: 0, changed: changed))
         #expect(adopted.judge(document(1, at: 0, changed: changed - 1)) == .fine)
     }
@@ -449,10 +449,10 @@ struct RevisionMemoryTests {
     @Test("The same bytes are the same document, also after a start, whatever is said of them")
     func recognised() throws {
         var memory = try seeded(Validators(etag: "\"7\"", lastModified: date, mirror: mirrorDigest(there)))
-        memory.recognise(5) { ContentDigest(of: Array("[]".utf8)) }
+        memory.recognise(5) { .init(of: Array("[]".utf8)) }
         #expect(memory.judge(document(5, at: 0, changed: changed - 1)) == .older)
         #expect(memory.judge(document(5, at: 0, etag: "\"7\"")) == .disagrees(with: 1), "other bytes, same name")
-        memory.recognise(6) { ContentDigest(of: body) }
+        memory.recognise(6) { .init(of: body) }
         #expect(memory.judge(document(6, at: 0, changed: changed - 1)) == .fine)
         var asked = false
         memory.recognise(7) {

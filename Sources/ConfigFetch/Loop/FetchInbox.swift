@@ -19,8 +19,8 @@ final class FetchInbox: Sendable {
         case polled(SourceName, at: UInt64)
         /// What came of reading a source's file, and where it is watched.
         case fileRead(SourceName, id: UInt64, FileReader.Outcome, FileMarks?)
-        /// From now on these are the sources, and these the revisions in use.
-        case adopt([SourceSpec], inUse: [SourceName: SourceRevision])
+        /// From now on these are the sources, these the revisions in use, and this is what was before.
+        case adopt([SourceSpec], inUse: [SourceName: SourceRevision], pasts: [SourceName: SourcePast])
         /// Somebody wants the document of a source that may be asleep, and that its stored copy may be in use of.
         case wake(SourceName, version: UInt64, SourceRevision?, LastUse)
         /// No source is to be asked; or they are again.

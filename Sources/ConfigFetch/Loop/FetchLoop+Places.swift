@@ -99,17 +99,17 @@ extension FetchLoop {
         to body: [UInt8],
         _ validators: Validators,
         _ answer: Answer,
-        _ aim: Job.Aim,
+        _ job: Job,
         _ source: Source
     ) -> StageFailure? {
         guard source.places.count > 1 else { return nil }
-        let document = Self.document(body, validators, answer, place: aim.place)
-        let verdict = judge(document, body, source)
+        let document = Self.document(body, validators, answer, place: job.aim.place)
+        let verdict = judge(document, body, job.request.signature, source)
         if verdict == .fine {
-            underJudgement[aim.flight] = document
+            underJudgement[job.aim.flight] = document
             return nil
         }
-        let here = source.places[aim.place].spec.redactedURL
+        let here = source.places[job.aim.place].spec.redactedURL
         guard case .disagrees(let other) = verdict else {
             return StageFailure(
                 .fetch,
@@ -122,7 +122,7 @@ extension FetchLoop {
         return StageFailure(
             .fetch,
             "disagreement",
-            "\(here) and \(there) give different documents under the same ETag",
+            "\(here) and \(there) give different documents as one revision: the same ETag, or revision of the same cluster",
             hint: "one of them is wrong; what is in use stays in use"
         )
     }
@@ -130,10 +130,11 @@ extension FetchLoop {
     private func judge(
         _ document: RevisionMemory.Document,
         _ body: [UInt8],
+        _ signature: [UInt8]?,
         _ source: Source
     ) -> RevisionMemory.Verdict {
         var memory = source.memory
-        if let hash = document.hash { memory.recognise(hash) { ContentDigest(of: body) } }
+        if let hash = document.hash { memory.recognise(hash) { Self.identity(body, signature) } }
         sources[source.spec.name]?.memory = memory
         let verdict = memory.judge(document)
         // The same document is found again with each probe, and told of once.
@@ -144,6 +145,14 @@ extension FetchLoop {
             fetcher.notify(.disagreement(source.spec.name, Self.name(other, of: source), here))
         }
         return verdict
+    }
+
+    /// - Parameter signature: what came beside the document; else one may stand before it.
+    private static func identity(_ body: [UInt8], _ signature: [UInt8]?) -> RevisionMemory.Identity? {
+        if signature == nil, let (carried, document) = try? SignedDocument.split(body), let carried {
+            return ContentDigest(of: Array(document)).map { .init(digest: $0, signature: Array(carried)) }
+        }
+        return ContentDigest(of: body).map { .init(digest: $0, signature: signature) }
     }
 
     private static func name(_ place: Int?, of source: Source) -> String {
@@ -374,7 +383,7 @@ extension FetchLoop {
             sendProbe(source, place, next, to: next.url, redirectsLeft: redirects, requestsLeft: left)
         case .document(let body, let validators, _):
             let document = Self.document(body, validators, answer, place: place)
-            let judgement = judge(document, body, source)
+            let judgement = judge(document, body, probe.request.signature, source)
             let isInUse = document.hash == sources[probe.source]?.memory.current?.hash
             probed(probe, verdict(judgement, isInUse: isInUse, of: probe, source))
         case .notModified: probed(probe, Self.verdict(probe.transfer.timings, source))

@@ -126,7 +126,7 @@ extension FetchLoop {
         case .document(let body, let said, let contentType):
             var validators = said
             if job.aim.place > 0 { validators.mirror = source.places[job.aim.place].spec.mirrorDigest }
-            if let failure = objection(to: body, validators, answer, job.aim, source) {
+            if let failure = objection(to: body, validators, answer, job, source) {
                 failAtPlace(job, source, failure)
                 return false
             }

@@ -52,7 +52,7 @@ final class FetchLoop {
         var watch = Watch()
         var sleep: Sleep
 
-        init(_ spec: SourceSpec, _ inUse: SourceRevision?) {
+        init(_ spec: SourceSpec, _ inUse: SourceRevision?, _ past: SourcePast? = nil) {
             self.spec = spec
             self.validators = .none
             sleep = Sleep(isAsleep: spec.isOnDemand)
@@ -64,14 +64,14 @@ final class FetchLoop {
             )
             // A stored copy counts as audited when it was stored.
             fullAt = MonotonicTime.now.nanoseconds
-            if let inUse { take(inUse) }
+            if let inUse { take(inUse, past) }
         }
 
         /// Goes on from a stored copy.
-        func take(_ stored: SourceRevision) {
+        func take(_ stored: SourceRevision, _ past: SourcePast? = nil) {
             validators = stored.validators
             guard places.count > 1 else { return }
-            memory.seed(stored, places: places.map(\.spec))
+            memory.seed(stored, past, places: places.map(\.spec))
             // They may have come from another place.
             hasMoved = true
         }
@@ -129,11 +129,19 @@ final class FetchLoop {
     var files = Files()
     var random = JitterGenerator()
 
-    init(multi: CurlMulti, inbox: FetchInbox, fetcher: Fetcher, inUse: [SourceName: SourceRevision]) {
+    init(
+        multi: CurlMulti,
+        inbox: FetchInbox,
+        fetcher: Fetcher,
+        inUse: [SourceName: SourceRevision],
+        pasts: [SourceName: SourcePast]
+    ) {
         self.multi = multi
         self.inbox = inbox
         self.fetcher = fetcher
-        for spec in fetcher.initialSpecs { sources[spec.name] = Source(spec, inUse[spec.name]) }
+        for spec in fetcher.initialSpecs {
+            sources[spec.name] = Source(spec, inUse[spec.name], pasts[spec.name])
+        }
     }
 
     func run() {
@@ -164,7 +172,7 @@ final class FetchLoop {
             case .finished(let flight, let outcome): finished(flight, outcome)
             case .polled(let name, let at): polled(name, at)
             case .fileRead(let name, let id, let outcome, let marks): fileRead(name, id, outcome, marks)
-            case .adopt(let specs, let inUse): adopt(specs, inUse)
+            case .adopt(let specs, let inUse, let pasts): adopt(specs, inUse, pasts)
             case .wake(let name, let version, let stored, let use):
                 wake(name, sources[name]?.spec.version == version ? stored : nil, use)
             case .freeze(let isFrozen): setFrozen(isFrozen)
@@ -400,12 +408,16 @@ final class FetchLoop {
 
     /// Takes over new sources. What is on its way for one that means something else now is broken off and begun anew;
     /// all others go on undisturbed.
-    private func adopt(_ specs: [SourceSpec], _ inUse: [SourceName: SourceRevision]) {
+    private func adopt(
+        _ specs: [SourceSpec],
+        _ inUse: [SourceName: SourceRevision],
+        _ pasts: [SourceName: SourcePast]
+    ) {
         let old = sources
         sources = Dictionary(
             uniqueKeysWithValues: specs.map { spec in
                 if let same = old[spec.name], same.spec.version == spec.version { return (spec.name, same) }
-                let new = Source(spec, inUse[spec.name])
+                let new = Source(spec, inUse[spec.name], pasts[spec.name])
                 // What was seen at the same places is as old as before.
                 if let before = old[spec.name], before.spec.url == spec.url, before.spec.mirrors == spec.mirrors {
                     new.memory = before.memory

@@ -25,11 +25,23 @@ struct RevisionMemory {
         case disagrees(with: Int?)
     }
 
+    /// What tells a document from others in every run: hashes are those of one process.
+    struct Identity {
+        /// Of the document itself.
+        let digest: ContentDigest
+        /// As it came.
+        let signature: [UInt8]?
+    }
+
     private static let mostRemembered = 64
 
     private(set) var current: Document?
-    /// Of the current document, as long as its hash is not known.
+    /// Of what was in use at the start, as long as its hash is not known.
     private var digest: ContentDigest?
+    /// Knows what was in use before the start.
+    private var past: SourcePast?
+    /// The documents whose place in that past has been looked up: they are what this run has seen of them.
+    private var lookedUp: [Int] = []
     private var replaced: [Int] = []
 
     /// What is to be made of `document`, before it goes any further.
@@ -50,10 +62,12 @@ struct RevisionMemory {
     }
 
     /// Goes on from a stored copy, as after a start.
-    mutating func seed(_ stored: SourceRevision, places: [SourceSpec]) {
-        let said = stored.validators
-        guard current == nil, said.etag != nil || said.lastModified != nil || said.order != nil else { return }
+    mutating func seed(_ stored: SourceRevision, _ past: SourcePast? = nil, places: [SourceSpec]) {
+        let said = past?.said ?? stored.validators
+        let isKnown = past != nil || said.etag != nil || said.lastModified != nil || said.order != nil
+        guard current == nil, isKnown else { return }
         digest = stored.digest
+        self.past = past
         current = Document(
             hash: nil,
             changedAt: said.lastModified.flatMap { CurlTransfer.date($0) },
@@ -63,22 +77,37 @@ struct RevisionMemory {
         )
     }
 
-    /// A document of this hash has come: it may be the one that is in use since the start.
+    /// A document of this hash has come: it may be the one that was in use at the start, or one from before that.
     ///
-    /// - Parameter digest: asked only while that is not known.
-    mutating func recognise(_ hash: Int, digest: () -> ContentDigest?) {
-        guard let known = self.digest, digest() == known else { return }
-        self.digest = nil
-        current?.hash = hash
+    /// - Parameter identity: asked only while that is not known.
+    mutating func recognise(_ hash: Int, identity: () -> Identity?) {
+        guard digest != nil || past != nil, hash != current?.hash, !lookedUp.contains(hash), let identity = identity()
+        else { return }
+        lookedUp.append(hash)
+        if lookedUp.count > Self.mostRemembered { lookedUp.removeFirst() }
+        if identity.digest == digest {
+            digest = nil
+            guard current?.hash != nil else {
+                current?.hash = hash
+                return
+            }
+        } else if past?.knows(identity.digest, identity.signature) != true {
+            return
+        }
+        noteReplaced(hash)
+    }
+
+    private mutating func noteReplaced(_ hash: Int) {
+        replaced.removeAll { $0 == hash }
+        replaced.append(hash)
+        if replaced.count > Self.mostRemembered { replaced.removeFirst() }
     }
 
     /// `document` is in use from now on.
     mutating func accept(_ document: Document) {
         guard let known = current, known.hash == document.hash else {
             replaced.removeAll { $0 == document.hash }
-            if let hash = current?.hash { replaced.append(hash) }
-            if replaced.count > Self.mostRemembered { replaced.removeFirst() }
-            digest = nil
+            if let hash = current?.hash { noteReplaced(hash) }
             current = document
             return
         }
