@@ -6,7 +6,7 @@ public enum FetchNotice: Sendable, Equatable {
     case moved(SourceName, from: String, to: String, because: String)
     /// It is asked at its first place again.
     case returned(SourceName, from: String, to: String)
-    /// Two places of a source call different documents by the same ETag: one of them is wrong.
+    /// Two places of a source give different documents as one revision: one of them is wrong.
     case disagreement(SourceName, String, String)
     /// A host has failed so often that it is asked only once in a while.
     case hostSuspect(String, failures: Int, last: String)

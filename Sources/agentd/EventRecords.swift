@@ -66,7 +66,7 @@ enum EventRecords {
             JournalRecord(
                 .error,
                 .placesDisagree,
-                "source \(source): \(one) and \(other) give different documents under the same ETag; one of them is wrong",
+                "source \(source): \(one) and \(other) give different documents as one revision; one of them is wrong",
                 [
                     ("AGENT_EVENT", "places_disagree"), ("AGENT_SOURCE", source.text), ("AGENT_PLACE", other),
                     ("AGENT_PLACE_BEFORE", one),
