@@ -7,6 +7,15 @@ import Testing
 /// What the machine around the agent does to it: names that nobody answers for, clocks that jump.
 @Suite("The agent's surroundings", .serialized)
 struct SurroundingsTests {
+    /// Of a document.
+    private static let maxBytes = 1 << 20
+
+    /// Holds what the agent costs from now on against what that may be: two documents, and 8 MiB.
+    private func count(_ agent: AgentProcess) throws -> Int {
+        try agent.forgetPeakMemory()
+        return try agent.residentMemory() + 2 * Self.maxBytes + 8 << 20
+    }
+
     private func source(_ name: String, _ agent: AgentProcess) -> JSONValue? {
         (try? agent.status())?["sources"][name]
     }
@@ -113,7 +122,14 @@ struct SurroundingsTests {
         try publish(5)
         let more = ["verify: {keys: \(files.path("keys")), signature: carried}", "watch: false"]
         let settings = AgentSettings(
-            sources: ["app": SourceSettings(url: "file://\(files.path("app.json"))", poll: "1h", more: more)]
+            sources: [
+                "app": SourceSettings(
+                    url: "file://\(files.path("app.json"))",
+                    poll: "1h",
+                    maxBytes: "\(Self.maxBytes)",
+                    more: more
+                )
+            ]
         )
         let environment = [
             "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": time, "FAKETIME_NO_CACHE": "1",
@@ -127,6 +143,7 @@ struct SurroundingsTests {
             let app = try agent.refresh("app").json()["sources"]["app"]
             return app["error"]["code"].string ?? app["outcome"].string
         }
+        let allowed = try count(agent)
         // Ten years ahead.
         try files.write("time", "+3650d\n")
         try publish(6)
@@ -147,6 +164,7 @@ struct SurroundingsTests {
         try publish(7)
         #expect(try refresh() == "published")
         #expect(try agent.value("v").line == "7")
+        #expect(try agent.peakMemory() <= allowed)
     }
 
     @Test("A wall clock that jumps a day ahead and back changes neither the pace of polls nor what is served")
@@ -167,7 +185,8 @@ struct SurroundingsTests {
             // The kernel's steady clock does not jump either.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         ]
-        let settings = AgentSettings(sources: ["app": SourceSettings(url: nginx.url("/app.json"))])
+        let app = SourceSettings(url: nginx.url("/app.json"), maxBytes: "\(Self.maxBytes)")
+        let settings = AgentSettings(sources: ["app": app])
         // By way of a shell: the library moves the environment of the first process that it finds itself in, behind which
         // Swift looks for a program's arguments.
         let agent = try AgentProcess(settings, environment: environment) { command, _ in
@@ -177,6 +196,7 @@ struct SurroundingsTests {
         func today() throws -> String {
             try agent.status()["sources"]["app"]["last_success"].string ?? ""
         }
+        let allowed = try count(agent)
         for jump in ["+1d", "-1d", "+0s"] {
             let before = try nginx.log().count
             let day = String(try today().prefix(10))
@@ -195,5 +215,6 @@ struct SurroundingsTests {
         try waitUntil("the change", deadline: .seconds(20)) {
             try agent.value("v").line == "22"
         }
+        #expect(try agent.peakMemory() <= allowed)
     }
 }
