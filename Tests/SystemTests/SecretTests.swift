@@ -15,6 +15,8 @@ struct SecretTests {
                 .http(500, headers: ["X-Planted": "planted4711-header"], body: Array("planted4711-body".utf8))
             case "/broken": .http(200, body: Array(#"{"password": "planted4711-value", "planted4711-key" oops}"#.utf8))
             case "/twice": .http(200, body: Array(#"{"a": "planted4711-value", "a": "planted4711-again"}"#.utf8))
+            case "/guarded":
+                .http(200, body: Array(#"{"port": "planted4711-port", "mode": "planted4711-mode", "db": {}}"#.utf8))
             case "/page":
                 .http(200, headers: ["Content-Type": "text/html"], body: Array("<p>planted4711-html</p>".utf8))
             // As an origin does that gives back what it was sent.
@@ -98,14 +100,24 @@ struct SecretTests {
                     "retry: {base: 100ms, max: 500ms}",
                 ]
             ),
+            "guarded": source("/guarded", secret, Self.rules),
+            "demanded": SourceSettings(
+                url: origin.url("/twice"),
+                more: [secret, "load: on_demand", "idle: 1h", "retry: {base: 100ms, max: 500ms}"]
+            ),
             "good": SourceSettings(url: "file://\(try files.write("app.json", #"{"greeting": "hello"}"#))"),
         ]
         let agent = try AgentProcess(
-            AgentSettings(sources: sources),
+            AgentSettings(sources: sources, layers: sources.keys.filter { $0 != "demanded" }.sorted()),
             arguments: ["--log-level", "debug"],
             environment: ["PLANTED": "planted4711-environment"]
         )
         try agent.waitUntilReady()
+        // Somebody wants it, so that it is asked.
+        let demanded = try HTTPClient.send("GET", "/v1/documents/demanded/a?wait=1", to: agent.configSocket).text
+        // Two generations to be told apart.
+        try files.write("app.json", #"{"greeting": "good morning"}"#)
+        try waitUntil("the change") { try agent.value("greeting").line == #""good morning""# }
         try waitUntil("all of them to have failed twice") {
             let status = try agent.status()["sources"]
             guard status["echo"]["state"].string == "fresh",
@@ -131,14 +143,14 @@ struct SecretTests {
         func words(_ output: ProgramOutput) -> String { output.standardOutput + output.standardError }
         var outputs: [String: String] = [
             "journal": agent.log,
-            "arguments": readText("/proc/\(agent.program.pid)/cmdline"),
+            "arguments": readText("/proc/\(agent.program.pid)/cmdline"), "demanded": demanded,
         ]
-        for path in ["/v1/status", "/v1/sources", "/v1/locks", "/metrics", "/healthz", "/readyz"] {
-            outputs[path] = try HTTPClient.send("GET", path, to: agent.statusSocket).text
-        }
-        outputs["/v1/config"] = try HTTPClient.send("GET", "/v1/config", to: agent.configSocket).text
+        outputs.merge(try answers(of: agent)) { $1 }
         outputs["/v1/refresh"] = try agent.refresh().text
-        for command in [["status"], ["status", "--json"], ["sources"], ["sources", "--json"], ["locks"]] {
+        for command in [
+            ["status"], ["status", "--json"], ["sources"], ["sources", "--json"], ["locks"], ["quarantine"],
+            ["quarantine", "-o", "json"], ["history"], ["diff"],
+        ] {
             outputs[command.joined(separator: " ")] = words(try agent.control(command))
         }
         for name in sources.keys {
@@ -150,11 +162,50 @@ struct SecretTests {
         #expect(outputs["doctor"]?.contains("invented") == true)
         #expect(outputs["/v1/status"]?.contains("greeting") == false)
         #expect(outputs["sources"]?.contains("bearer") == true)
+        // They have something to say of what was planted, and of more than nothing.
+        #expect(outputs["/v1/quarantine"]?.contains("guarded") == true, "\(outputs["/v1/quarantine"] ?? "")")
+        #expect(outputs["quarantine"]?.contains("port: ") == true, "\(outputs["quarantine"] ?? "")")
+        for path in ["/v1/watch", "/v1/explain/greeting", "/v1/diff"] {
+            #expect(outputs[path]?.contains("greeting") == true, "\(path): \(outputs[path] ?? "")")
+        }
+        #expect(outputs["/v1/wait"]?.contains("degraded") == true, "\(outputs["/v1/wait"] ?? "")")
+        #expect(outputs["/v1/history"]?.contains("generations") == true)
         for (place, text) in outputs {
             #expect(!text.isEmpty || place == "locks", "\(place) is empty")
             let leaked = text.split { $0.isWhitespace || $0 == "\"" || $0 == "?" }.filter { $0.contains("planted4711") }
             #expect(leaked.isEmpty, "\(place): \(leaked)")
         }
+    }
+
+    /// What a document of the source `guarded` breaks, each in its own way.
+    private static let rules =
+        "guard: {keys: {port: {type: integer}, mode: {enum: [a, b]}, db: {minProperties: 1}}, required: [name]}"
+
+    /// Whatever may be asked of its sockets, as it is answered.
+    private func answers(of agent: AgentProcess) throws -> [String: String] {
+        let locks = Endpoint.unix("\(agent.runtimeDirectory)/locks.sock")
+        let questions: [(socket: Endpoint, path: String)] =
+            [
+                "/v1/status", "/v1/sources", "/v1/locks", "/metrics", "/healthz", "/readyz", "/v1/quarantine",
+                "/v1/history", "/v1/wait?generation=1&timeout=5",
+            ].map { (agent.statusSocket, $0) }
+            + [
+                "/v1/config", "/v1/documents/demanded/a?wait=1", "/v1/documents", "/v1/explain/greeting",
+                "/v1/explain/port", "/v1/diff", "/v1/generations/1",
+            ].map { (agent.configSocket, $0) } + [(locks, "/"), (locks, "/v1/locks")]
+        var answers: [String: String] = [:]
+        for (socket, path) in questions {
+            let place = socket == locks ? "locks.sock \(path)" : String(path.prefix { $0 != "?" })
+            answers[place] = try HTTPClient.send("GET", path, to: socket).text
+        }
+        // A stream has no end: what comes first is all that it says while nothing changes.
+        let stream = try Program(
+            ["curl", "-sSN", "--unix-socket", "\(agent.runtimeDirectory)/config.sock", "http://agent/v1/watch"]
+        )
+        defer { stream.stop() }
+        try waitUntil("the first event") { stream.standardOutput.contains("\n\n") }
+        answers["/v1/watch"] = stream.standardOutput
+        return answers
     }
 
     @Test("It leaves no core dump, whatever the limit was raised to; another program does")
