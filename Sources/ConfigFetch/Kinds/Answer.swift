@@ -126,8 +126,8 @@ struct Answer {
 
     private static func hint(for failure: CurlTransfer.Failure, _ spec: SourceSpec) -> String? {
         let source = spec.name
-        if let proxy = spec.proxy, [.resolve, .connect, .tls].contains(failure.kind) {
-            return "check the proxy \(proxy.url), through which source '\(source)' is asked, and the origin"
+        if let proxy = spec.proxy, [.resolve, .connect, .tls, .badResponse].contains(failure.kind) {
+            return "check the proxy \(proxy.url), by which source '\(source)' is asked, its credentials, and the origin"
         }
         return switch failure.kind {
         case .resolve: "check the host name and this machine's resolver"
