@@ -75,7 +75,7 @@ struct PlacesTests {
         for (number, text) in texts.enumerated() {
             first.answer { _ in document(text, tag: "\"\(number)\"") }
             if number == 0 { try agent.start() } else { try agent.refresh("m") }
-            #expect(agent.generation == UInt64(number + 1))
+            try waitUntil("the document") { agent.generation == UInt64(number + 1) }
             try isOnDisk(agent)
         }
         return agent
@@ -133,7 +133,7 @@ struct PlacesTests {
         first.answer { _ in document(#"{"v":1}"#, tag: "\"0\"") }
         let after = try RunningAgent([one], in: directory)
         try after.start()
-        #expect(after.value("v") == "1")
+        try waitUntil("what it takes back") { after.value("v") == "1" }
         // And what was taken back does not come back by way of the mirror.
         first.answer { _ in .http(503) }
         mirror.answer { _ in document(#"{"v":2}"#, tag: "\"1\"") }
@@ -236,7 +236,7 @@ struct PlacesTests {
         let directory = try TemporaryDirectory()
         let before = try RunningAgent([one], in: directory)
         try before.start()
-        #expect(before.value("v") == "2")
+        try waitUntil("the document") { before.value("v") == "2" }
         try isOnDisk(before)
         before.stop()
         first.stop()
