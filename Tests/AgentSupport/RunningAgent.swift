@@ -55,8 +55,9 @@ public final class RunningAgent: Sendable {
     public func start() throws -> ContentDigest? {
         let digest = try agent.start()
         try waitUntil("every source was asked") {
-            agent.flightStatistics.inFlight == 0
-                && agent.sourceFacts.values.allSatisfy { $0.requests > 0 || $0.isAsleep }
+            // In this order: what has begun is counted before it is looked whether it has ended.
+            agent.sourceFacts.values.allSatisfy { $0.requests > 0 || $0.isAsleep }
+                && agent.flightStatistics.inFlight == 0
         }
         return digest
     }
