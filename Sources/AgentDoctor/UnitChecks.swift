@@ -5,7 +5,9 @@ internal import ConfigSnapshot
 /// The units, as systemd sees them.
 enum UnitChecks {
     static let systemctl = ["/usr/bin/systemctl", "/bin/systemctl"]
-    static let units = ["agent.service", "agent-status.socket", "agent-config.socket", "agent-control.socket"]
+    static let units = [
+        "agent.service", "agent-status.socket", "agent-config.socket", "agent-control.socket", "agent-check.socket",
+    ]
     static let properties =
         "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,FragmentPath,DropInPaths,NeedDaemonReload,"
         + "PrivateTmp,ProtectHome"

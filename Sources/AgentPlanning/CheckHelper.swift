@@ -1,3 +1,4 @@
+public import ConfigAgent
 internal import ConfigGuard
 internal import Glibc
 
@@ -28,7 +29,8 @@ public final class CheckHelper {
         guard pipe(&ends) == 0 else { throw Failure(description: "no descriptors left") }
         defer { close(ends[0]) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let hidden = ["/run"] + directories
+        // Neither others' sockets nor others' terminals.
+        let hidden = ["/run", "/dev/pts"] + directories
         let started = Self.start(path, ["--listen", socket] + hidden.flatMap { ["--hide", $0] }, output: ends[1])
         close(ends[1])
         guard let started else { throw Failure(description: "cannot start \(path)") }
@@ -43,8 +45,24 @@ public final class CheckHelper {
 
     deinit { stop() }
 
-    /// Whether somebody runs checks at `socket`, and would for this user.
-    public static func isServed(_ socket: String) -> Bool { CheckClient.isServed(socket) }
+    /// What runs the checks of a plan that is not the agent's own: whoever does it for the agent, where somebody listens
+    /// there, or else one that is started for it.
+    ///
+    /// - Parameters:
+    ///   - directory: where its socket lies; it is not seen by commands.
+    ///   - directories: what they must not see besides.
+    /// - Returns: the one that was started.
+    public static func serve(
+        _ plan: inout AgentPlan,
+        in directory: String,
+        hiding directories: [String]
+    ) throws(Failure) -> CheckHelper? {
+        guard plan.hasChecks else { return nil }
+        if let socket = plan.checkSocket, CheckClient.isServed(socket) { return nil }
+        let socket = directory + "/check.sock"
+        plan.checkSocket = socket
+        return try CheckHelper(socket: socket, hiding: [directory] + directories)
+    }
 
     /// Whether it is still there. Notices its end.
     public var isRunning: Bool {

@@ -62,7 +62,12 @@ public struct DryRun: Sendable {
         }
         let stateDirectory = plan.stateDirectory
         plan.stateDirectory = place.path
-        let helper = try Self.checker(for: &plan, hiding: stateDirectory)
+        let helper: CheckHelper?
+        do throws(CheckHelper.Failure) {
+            helper = try CheckHelper.serve(&plan, in: place.path, hiding: [stateDirectory])
+        } catch {
+            throw Failure(description: "cannot run checks: \(error)")
+        }
         defer { helper?.stop() }
         do throws(Agent.StartError) {
             let agent = try Agent(plan) { _ in }
@@ -82,21 +87,6 @@ public struct DryRun: Sendable {
             return run
         } catch {
             throw Failure(description: "cannot begin: \(error)")
-        }
-    }
-
-    /// Checks are run where the real agent has them run; where nobody listens there, by a helper of our own.
-    private static func checker(for plan: inout AgentPlan, hiding stateDirectory: String) throws(Failure)
-        -> CheckHelper?
-    {
-        guard plan.hasChecks else { return nil }
-        if let socket = plan.checkSocket, CheckHelper.isServed(socket) { return nil }
-        let socket = plan.stateDirectory + "/check.sock"
-        plan.checkSocket = socket
-        do throws(CheckHelper.Failure) {
-            return try CheckHelper(socket: socket, hiding: [stateDirectory, plan.stateDirectory])
-        } catch {
-            throw Failure(description: "cannot run checks: \(error)")
         }
     }
 

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,6 +56,9 @@ static void become_nobody(void) {
     if (geteuid() == 0
         && (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
         fail("become nobody");
+    // Keys that whoever started this has at hand. Without such keys in the kernel there is nothing to leave.
+    if (syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+        fail("leave its keys");
     // What may not be looked into has a /proc/self that is root's, and could not say who it is in a namespace.
     if (prctl(PR_SET_DUMPABLE, 1) != 0) fail("own /proc/self");
 }
@@ -85,8 +89,9 @@ static void make_mounts(const char *const *hidden) {
     if (mount_setattr(-1, "/", AT_RECURSIVE, &attributes, sizeof attributes) != 0) fail("make everything read-only");
 }
 
-// No sockets, of whatever kind: a name in the file system leads out of a network of its own.
-static void forbid_sockets(void) {
+// No sockets, of whatever kind: a name in the file system leads out of a network of its own. No memory that stays when nobody
+// has it mapped, and nobody's keys.
+static void forbid_calls(void) {
 #if defined(__x86_64__)
     const uint32_t machine = AUDIT_ARCH_X86_64;
     // Calls with this bit are those of another interface.
@@ -99,16 +104,20 @@ static void forbid_sockets(void) {
 #endif
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, machine, 0, 5),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, machine, 0, 9),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 6, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_shmget, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_keyctl, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_add_key, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_request_key, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
     };
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) fail("forbid sockets");
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) fail("forbid system calls");
 }
 
 static void run(const cs_command *command) {
@@ -117,11 +126,13 @@ static void run(const cs_command *command) {
     // Not even into what is no file on a disk.
     limit(RLIMIT_FSIZE, 0, "limit files");
     limit(RLIMIT_DATA, command->memory, "limit memory");
+    // Mappings that need no memory of their own need tables, and some can be emptied without giving anything back.
+    limit(RLIMIT_AS, 16 * command->memory, "limit the address space");
     limit(RLIMIT_CPU, command->processor, "limit processor time");
     limit(RLIMIT_NOFILE, 256, "limit descriptors");
     if (command->isolates) limit(RLIMIT_NPROC, command->tasks, "limit processes");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("give up rights");
-    forbid_sockets();
+    forbid_calls();
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -163,6 +174,8 @@ static void prepare(const cs_command *command, int report, pid_t parent) {
     close_range(REPORT + 1, ~0U, 0);
     die_with_parent(parent);
     if (!command->isolates) run(command);
+    // A pipe of root's could not be opened anew, as by the name /dev/stderr.
+    if (geteuid() == 0) (void)!fchown(1, NOBODY, NOBODY);
     become_nobody();
     // Becoming somebody else has undone it.
     die_with_parent(parent);

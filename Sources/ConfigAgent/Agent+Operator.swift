@@ -70,7 +70,7 @@ extension Agent {
     ) throws(Refusal) -> (document: Quarantine.Document, isDurable: Bool) {
         do throws(Refusal) {
             let document = try document(inQuarantine: digits, of: source)
-            let done = try change(until: deadline) { [quarantine] _ in
+            let done = try change(until: deadline, by: { $1.whenWritten() }) { [quarantine] _ in
                 quarantine.accept(document, command)
                 return nil
             }
@@ -169,10 +169,12 @@ extension Agent {
     ///
     /// - Parameters:
     ///   - generation: was protected for it.
+    ///   - write: has it written; says when it is.
     ///   - body: on the pipeline's thread; gives back why it does nothing, where it does nothing.
     private func change(
         until deadline: MonotonicTime,
         releasing generation: UInt64? = nil,
+        by write: @escaping @Sendable (Assembly, Store) -> WakeSignal = { assembly, _ in assembly.keepOperatorState() },
         _ body: @escaping @Sendable (Assembly) -> Refusal?
     ) throws(Refusal) -> Done {
         let outcome = Outcome()
@@ -185,7 +187,7 @@ extension Agent {
                 let state = assembly.operatorState
                 commanded.withLock { $0 = state }
                 // Handed over here, so that of two commands the later one is the one that is written.
-                let saved = assembly.keepOperatorState()
+                let saved = write(assembly, store)
                 outcome.value.withLock { $0 = .success((saved, assembly.newestGeneration, state)) }
             }
             release()

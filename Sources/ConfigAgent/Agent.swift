@@ -105,12 +105,17 @@ public final class Agent: Sendable {
         let box = AssemblyBox(assembly)
         self.assembly.withLock { $0 = box }
         let (fetcher, checks) = (fetcher, checks)
-        let isPipelineRunning = pipeline.start { [pipeline] flight, result, version in
-            switch box.assembly.process(flight.key, result, version: version) {
+        let isPipelineRunning = pipeline.start { [pipeline] flight, result, version, order in
+            switch box.assembly.process(flight.key, result, version: version, order: order) {
             case .done(let outcome): fetcher.finish(flight, with: outcome)
             case .checking(let question):
                 // Meanwhile others have their turn; then the same document comes once more, with what was found.
-                checks.ask(question) { pipeline.submit(flight, result, version: version) }
+                checks.ask(question) { isAnswered in
+                    guard isAnswered else {
+                        return pipeline.ask { fetcher.finish(flight, with: box.assembly.overtaken(flight.key)) }
+                    }
+                    pipeline.submit(flight, result, version: version, order: order)
+                }
             }
         }
         guard isPipelineRunning else { throw .thread("agent-pipeline") }

@@ -28,8 +28,10 @@ public enum StoreEvent: Sendable {
     case operatorStateUnusable(StoredDocumentFault)
     /// The list of refused and accepted documents cannot be read: what was accepted is refused again.
     case quarantineUnusable(StoredDocumentFault)
-    /// What was pinned cannot be had any more: the newest stored copies are pinned in its place.
+    /// What was pinned cannot be had: what was in use last is pinned in its place.
     case pinLost(OperatorState.Pin, GenerationFault)
+    /// Not all records of generations can be read: until the next start nothing is forgotten that they may name.
+    case historyUnreadable(FileError)
     /// Nothing can be written.
     case failing(FileError)
     case recovered

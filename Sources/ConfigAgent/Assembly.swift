@@ -73,6 +73,8 @@ final class Assembly {
     /// Sources whose documents wait for those of other required sources.
     private var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
+    /// By source: when the newest of what was not refused had come in.
+    private var settled: [SourceName: UInt64] = [:]
     /// Beyond these nothing goes back.
     private var versions = VersionMarks()
     private var hold: Hold?
@@ -138,19 +140,15 @@ final class Assembly {
             if let stored = load(name) { restore(stored) }
         }
         noteMissing()
-        let (pin, isUnwritten) = restoreOperatorState()
+        let (pin, isNews) = restoreOperatorState()
         if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
             store.noteLoaded(generation)
             recordStart()
             // What is pinned is in force; behind it the layers of before wait, where the new ones are not complete.
             if hold != nil, !missing.isEmpty { hasBeenComplete = restoreLayersOfBefore() || layersInForce != nil }
-            // What was pinned cannot be had any more: then at least nothing changes from here on.
-            if let pin, hold == nil {
-                holdCurrent(OperatorState.Pin(generation: generation, command: pin.command))
-                _ = store.keep(operatorState)
-            } else if isUnwritten {
-                _ = store.keep(operatorState)
-            }
+            // Neither what was pinned nor what was in use last can be had: then at least nothing changes from here on.
+            if let pin, hold == nil { holdCurrent(OperatorState.Pin(generation: generation, command: pin.command)) }
+            if isNews { _ = store.keep(operatorState) }
         } else {
             held = Set(inUse.keys)
         }
@@ -181,24 +179,35 @@ final class Assembly {
 
     /// What was commanded for good is in force again.
     ///
-    /// - Returns: what is to be pinned, and whether that stands on no disk.
-    private func restoreOperatorState() -> (pin: OperatorState.Pin?, isUnwritten: Bool) {
-        var pin: OperatorState.Pin?
-        var isUnwritten = false
+    /// - Returns: what is to be pinned, and whether that is to be written: not in the place of what may be read at another time.
+    private func restoreOperatorState() -> (pin: OperatorState.Pin?, isNews: Bool) {
+        var isPassing = store.historyFault != nil
+        if let fault = store.historyFault { events(.store(.historyUnreadable(fault))) }
+        // What was in use last, as far as anybody knows.
+        let newest = store.records.last?.last ?? generation
         do throws(StoredDocumentFault) {
             let state = try store.loadOperatorState()
-            (pin, freeze) = (state.pin, state.freeze)
+            freeze = state.freeze
+            guard let pin = state.pin else { return (nil, false) }
+            do throws(GenerationFault) {
+                try restore(pin)
+                return (pin, false)
+            } catch {
+                events(.store(.pinLost(pin, error)))
+                if case .document(_, .file(let failure)) = error, !failure.isMissing { isPassing = true }
+            }
+            let instead = OperatorState.Pin(generation: newest, command: pin.command)
+            try? restore(instead)
+            return (instead, !isPassing)
         } catch {
             events(.store(.operatorStateUnusable(error)))
             // Nobody knows whether what was in use was to stay. Taking what is new could be what somebody forbade; staying is
             // told, and ends with a word of the operator's.
             let command = Command(by: .thisProcess, at: WallClock.nowNanoseconds, reason: Self.unreadable)
-            pin = OperatorState.Pin(generation: store.records.last?.last ?? generation, command: command)
-            // What can be read at another time is not replaced.
-            isUnwritten = error.wasSetAside
+            let pin = OperatorState.Pin(generation: newest, command: command)
+            try? restore(pin)
+            return (pin, error.wasSetAside)
         }
-        if let pin { restore(pin) }
-        return (pin, isUnwritten)
     }
 
     private static let unreadable = "what was commanded before cannot be read"
@@ -235,26 +244,22 @@ final class Assembly {
         store.keep([], layers: currentLayers, record: record, generation: generation)
     }
 
-    private func restore(_ pin: OperatorState.Pin) {
-        do throws(GenerationFault) {
-            let (record, documents) = try store.documents(of: pin.generation)
-            let layers = documents.compactMap { stored in
-                examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
-                    InUse(
-                        table: decoded.table,
-                        revision: revision,
-                        location: stored.location,
-                        id: stored.id,
-                        isJudged: false
-                    )
-                }
+    private func restore(_ pin: OperatorState.Pin) throws(GenerationFault) {
+        let (record, documents) = try store.documents(of: pin.generation)
+        let layers = documents.compactMap { stored in
+            examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
+                InUse(
+                    table: decoded.table,
+                    revision: revision,
+                    location: stored.location,
+                    id: stored.id,
+                    isJudged: false
+                )
             }
-            // Why one of them is not used has been told.
-            if layers.count == record.layers.count { return hold = Hold(pin: pin, layers: layers) }
-            throw .notKept(pin.generation)
-        } catch {
-            events(.store(.pinLost(pin, error)))
         }
+        // Why one of them is not used has been told.
+        guard layers.count == record.layers.count else { throw .notKept(pin.generation) }
+        hold = Hold(pin: pin, layers: layers)
     }
 
     private func holdCurrent(_ pin: OperatorState.Pin) {
@@ -338,6 +343,7 @@ final class Assembly {
             if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
         }
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
+        settled = settled.filter { stages[$0.key] != nil }
         held = held.filter { isLayer($0) }
         // What an earlier plan has left, and the layers in force do not need.
         inUse = inUse.filter { isLayer($0.key) || layersInForce?.contains($0.key) == true }
@@ -378,8 +384,11 @@ final class Assembly {
     }
 
     /// Takes one result through the stages.
-    func process(_ source: SourceName, _ result: FetchResult, version: UInt64) -> Progress {
+    ///
+    /// - Parameter order: of its arrival, among all: while a command looked at it, another may have overtaken it.
+    func process(_ source: SourceName, _ result: FetchResult, version: UInt64, order: UInt64) -> Progress {
         guard let stage = stages[source], stage.version == version else { return .done(superseded(source, result)) }
+        guard order >= settled[source, default: 0] else { return .done(overtaken(source)) }
         // What was on its way when the sources were frozen changes nothing any more, and what was not asked says nothing.
         if freeze != nil { return .done(ignored(source, .frozen)) }
         if case .failed(let failure, _) = result, failure.code == StageFailure.frozenCode {
@@ -409,6 +418,7 @@ final class Assembly {
                 kind = .failed(error, retryAfterNanoseconds: nil)
             }
         }
+        if case .failed = kind {} else { settled[source] = order }
         note(source, kind)
         var released: [SourceName] = []
         if case .published = kind, !stage.isOnDemand {
@@ -448,6 +458,14 @@ final class Assembly {
                 )
             }
         return ignored(source, failure)
+    }
+
+    /// What came later has been judged already.
+    func overtaken(_ source: SourceName) -> FlightOutcome {
+        ignored(
+            source,
+            StageFailure(.guarding, FlightOutcome.supersededCode, "a newer document of its source came first")
+        )
     }
 
     private func ignored(_ source: SourceName, _ failure: StageFailure) -> FlightOutcome {
@@ -519,7 +537,10 @@ final class Assembly {
         before: Int?
     ) throws(StageFailure) -> DocumentChecks.Question? {
         try quarantine.examine(document, try stage.findings(in: document, before: before))
-        guard let check = stage.rules.check, !quarantine.hasAccepted(document) else { return nil }
+        guard let check = stage.rules.check, !quarantine.hasAccepted(document) else {
+            quarantine.forget(document)
+            return nil
+        }
         switch checks.take(document.source, document.digest, check) {
         case nil:
             return DocumentChecks.Question(
@@ -529,7 +550,9 @@ final class Assembly {
                 check: check,
                 body: document.body
             )
-        case .passed: return nil
+        case .passed:
+            quarantine.forget(document)
+            return nil
         case .refused(let reasons):
             try quarantine.examine(document, Findings(check: reasons))
             return nil

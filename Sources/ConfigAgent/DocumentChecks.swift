@@ -17,28 +17,45 @@ final class DocumentChecks: Sendable {
         var body: [UInt8]
     }
 
-    private struct Answered {
+    /// Told once whether there is an answer to take, or the question was overtaken by a newer one.
+    typealias Done = @Sendable (_ isAnswered: Bool) -> Void
+
+    fileprivate struct Answered {
         var digest: ContentDigest
         var check: Check
         var answer: CheckAnswer
     }
 
-    private struct State {
-        /// Bounded: a source has one document at a time in the pipeline (and one that was abandoned).
-        var waiting: [(question: Question, done: @Sendable () -> Void)] = []
-        var running = 0
+    fileprivate struct Entry: Sendable {
+        let question: Question
+        /// Those that wait for the same answer: of a document that comes again before it is known.
+        var waiting: [Done]
+
+        func asksTheSame(as other: Question) -> Bool {
+            question.source == other.source && question.digest == other.digest && question.check == other.check
+        }
+    }
+
+    fileprivate struct State: Sendable {
+        /// At most one for each source: a newer document is the one to be checked.
+        var waiting: [Entry] = []
+        /// One for each thread.
+        var running: [Entry] = []
+        var threads = 0
         /// The last answer for each source, until it is taken.
         var answers: [SourceName: Answered] = [:]
-        var threads: [NamedThread] = []
     }
 
     /// Commands at a time.
-    private static let most = 4
+    private static let most = 8
+    /// Who wait for one answer; whoever waited longest is not waited for any more.
+    private static let mostWaiting = 4
     /// Where commands are run; `nil` where there is no such place.
     private let socket: String?
     private let state = Mutex("agent.checks", State())
     // Releasing, acquired by threads that then end.
     private let isStopping = Atomic<Bool>(false)
+    private let threadEnded = WakeSignal()
 
     init(socket: String?) { self.socket = socket }
 
@@ -51,55 +68,55 @@ final class DocumentChecks: Sendable {
 
     /// Has a document checked.
     ///
-    /// - Parameter done: called once there is an answer to take, on another thread.
-    func ask(_ question: Question, done: @escaping @Sendable () -> Void) {
-        let needsThread = state.withLock { state in
-            state.waiting.append((question, done))
-            guard state.running < Self.most else { return false }
-            state.running += 1
-            return true
+    /// - Parameter done: called on another thread, unless there is none; not at all once ``stop(until:)`` was called.
+    func ask(_ question: Question, done: @escaping Done) {
+        let (needsThread, overtaken) = state.withLock { state in
+            let overtaken = state.add(question, done, atMost: Self.mostWaiting)
+            guard state.threads < Self.most, !state.waiting.isEmpty else { return (false, overtaken) }
+            state.threads += 1
+            return (true, overtaken)
         }
-        guard needsThread else { return }
-        guard let thread = NamedThread("agent-check", { self.work() }) else {
-            state.withLock { $0.running -= 1 }
-            return fail("the system has no thread for it")
-        }
-        state.withLock { state in
-            // Those that have ended need no deadline.
-            if state.threads.count >= 4 * Self.most { state.threads.removeFirst() }
-            state.threads.append(thread)
-        }
-    }
-
-    /// Where no thread is there to do it.
-    private func fail(_ why: String) {
+        for done in overtaken { done(false) }
+        guard needsThread, NamedThread("agent-check", { self.work() }) == nil else { return }
+        // Those that run go on with what waits; where none does, it has failed.
         let left = state.withLock { state in
-            guard state.running == 0 else { return [] as [(question: Question, done: @Sendable () -> Void)] }
+            state.threads -= 1
+            guard state.threads == 0 else { return [] as [Entry] }
             defer { state.waiting = [] }
             return state.waiting
         }
-        for (question, done) in left { answer(question, .notRun(why), done) }
+        for entry in left { answer(entry, .notRun("the system has no thread for it")) }
     }
 
-    private func answer(_ question: Question, _ answer: CheckAnswer, _ done: @Sendable () -> Void) {
+    private func answer(_ entry: Entry, _ answer: CheckAnswer) {
+        let question = entry.question
         state.withLock {
             $0.answers[question.source] = Answered(digest: question.digest, check: question.check, answer: answer)
         }
-        done()
+        for done in entry.waiting { done(true) }
     }
 
     private func work() {
-        while let (question, done) = next() { answer(question, run(question), done) }
+        while let question = next() {
+            let found = run(question)
+            let entry = state.withLock { state in
+                let index = state.running.firstIndex { $0.asksTheSame(as: question) }
+                return index.map { state.running.remove(at: $0) }
+            }
+            if let entry, !isStopping.load(ordering: .acquiring) { answer(entry, found) }
+        }
+        threadEnded.raise()
     }
 
-    private func next() -> (Question, @Sendable () -> Void)? {
+    private func next() -> Question? {
         state.withLock { state in
             guard !isStopping.load(ordering: .acquiring), !state.waiting.isEmpty else {
-                state.running -= 1
+                state.threads -= 1
                 return nil
             }
             let first = state.waiting.removeFirst()
-            return (first.question, first.done)
+            state.running.append(first)
+            return first.question
         }
     }
 
@@ -119,10 +136,38 @@ final class DocumentChecks: Sendable {
     /// - Returns: `false` when `deadline` passed first.
     func stop(until deadline: MonotonicTime) -> Bool {
         isStopping.store(true, ordering: .releasing)
-        let threads = state.withLock { state in
-            state.waiting = []
-            return state.threads
+        while true {
+            let isOver = state.withLock { state in
+                state.waiting = []
+                return state.threads == 0
+            }
+            if isOver { return true }
+            guard threadEnded.wait(until: deadline) else { return false }
         }
-        return threads.allSatisfy { $0.join(until: deadline) }
+    }
+}
+
+extension DocumentChecks.State {
+    /// - Returns: those whose question is not asked any more.
+    fileprivate mutating func add(
+        _ question: DocumentChecks.Question,
+        _ done: @escaping DocumentChecks.Done,
+        atMost most: Int
+    ) -> [DocumentChecks.Done] {
+        if let index = running.firstIndex(where: { $0.asksTheSame(as: question) }) {
+            running[index].waiting.append(done)
+            return running[index].waiting.count > most ? [running[index].waiting.removeFirst()] : []
+        }
+        guard let index = waiting.firstIndex(where: { $0.question.source == question.source }) else {
+            waiting.append(DocumentChecks.Entry(question: question, waiting: [done]))
+            return []
+        }
+        if waiting[index].asksTheSame(as: question) {
+            waiting[index].waiting.append(done)
+            return waiting[index].waiting.count > most ? [waiting[index].waiting.removeFirst()] : []
+        }
+        let overtaken = waiting[index].waiting
+        waiting[index] = DocumentChecks.Entry(question: question, waiting: [done])
+        return overtaken
     }
 }

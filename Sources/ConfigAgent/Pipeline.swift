@@ -12,12 +12,15 @@ final class Pipeline: Sendable {
         let flight: Flight
         let result: FetchResult
         let version: UInt64
+        /// Of its arrival, among all.
+        let order: UInt64
     }
 
     private struct Inbox {
         /// Bounded: a source has one flight at a time, so at most one result of each waits here (and one that was
         /// abandoned).
         var results: [Work] = []
+        var arrivals: UInt64 = 0
         /// Few, and answered between two results: who asks for a sign of life wants to know that work goes on, not
         /// that all of it is done.
         var questions: [@Sendable () -> Void] = []
@@ -29,8 +32,14 @@ final class Pipeline: Sendable {
     private let thread = Mutex<NamedThread?>("pipeline.thread", nil)
 
     /// Takes over the result of a flight. Never waits for the thread.
-    func submit(_ flight: Flight, _ result: FetchResult, version: UInt64) {
-        inbox.withLock { $0.results.append(Work(flight: flight, result: result, version: version)) }
+    ///
+    /// - Parameter order: for one that comes once more.
+    func submit(_ flight: Flight, _ result: FetchResult, version: UInt64, order: UInt64? = nil) {
+        inbox.withLock { inbox in
+            inbox.arrivals += 1
+            let order = order ?? inbox.arrivals
+            inbox.results.append(Work(flight: flight, result: result, version: version, order: order))
+        }
         signal.raise()
     }
 
@@ -42,13 +51,14 @@ final class Pipeline: Sendable {
 
     /// - Parameter process: called on the pipeline's thread for each result.
     /// - Returns: `false` when the system has no thread to give.
-    func start(_ process: @escaping @Sendable (Flight, FetchResult, UInt64) -> Void) -> Bool {
+    func start(_ process: @escaping @Sendable (Flight, FetchResult, _ version: UInt64, _ order: UInt64) -> Void) -> Bool
+    {
         let started = NamedThread("agent-pipeline") {
             while !self.isStopping.load(ordering: .acquiring) {
                 _ = self.signal.wait(until: nil)
                 self.answerQuestions()
                 for work in self.takeResults() {
-                    process(work.flight, work.result, work.version)
+                    process(work.flight, work.result, work.version, work.order)
                     self.answerQuestions()
                 }
             }

@@ -21,6 +21,12 @@ final class QuarantineBook: Sendable {
         contents.withLock { $0 = loaded }
     }
 
+    /// A document is taken, and by no word of an operator's: what was said against it does not hold any more.
+    func forget(_ document: DecodedDocument) {
+        let changed = contents.withLock { $0.forget(document.source, document.digest) ? $0 : nil }
+        if let changed { store.keep(changed) }
+    }
+
     /// Whether it is taken whatever rules say.
     func hasAccepted(_ document: DecodedDocument) -> Bool {
         contents.withLock { $0.hasAccepted(document.source, document.digest) }

@@ -19,21 +19,20 @@ package enum CheckClient {
         _ body: [UInt8],
         isWanted: @escaping () -> Bool
     ) -> CheckAnswer {
+        let end = now + question.check.timeoutMilliseconds + slackMilliseconds
         let descriptor: Int32
-        switch connect(path) {
+        switch connect(path, while: { now < end && isWanted() }) {
         case .success(let connected): descriptor = connected
         case .failure(let reason): return .notRun(reason.text)
         }
         defer { close(descriptor) }
-        var turns = Turns(
-            end: now + question.check.timeoutMilliseconds + slackMilliseconds,
-            descriptor: descriptor,
-            isWanted: isWanted
-        )
+        var turns = Turns(end: end, descriptor: descriptor, isWanted: isWanted)
         // One that answers before it has read all has something to say.
         for part in [question.bytes, body] where !turns.send(part) { break }
         let answer = turns.receive(limit: CheckAnswer.longest)
         if let answer = CheckAnswer(parsing: answer) { return answer }
+        guard isWanted() else { return .notRun("nobody waits for the answer any more") }
+        guard isServed(path) else { return .notRun("whoever ran it has ended") }
         return turns.isOver
             ? .notRun("no answer within \(question.check.timeoutMilliseconds + slackMilliseconds) ms at \(path)")
             // Who runs it cannot be killed by it, but by the bounds that are set for both.
@@ -42,7 +41,7 @@ package enum CheckClient {
 
     /// Whether somebody listens at `path`.
     package static func isServed(_ path: String) -> Bool {
-        guard case .success(let descriptor) = connect(path) else { return false }
+        guard case .success(let descriptor) = connect(path, while: { false }) else { return false }
         close(descriptor)
         return true
     }
@@ -51,7 +50,8 @@ package enum CheckClient {
         let text: String
     }
 
-    private static func connect(_ path: String) -> Result<Int32, Reason> {
+    /// - Parameter goesOn: asked while too many others wait to be let in.
+    private static func connect(_ path: String, while goesOn: () -> Bool) -> Result<Int32, Reason> {
         func failure(_ what: String) -> Result<Int32, Reason> {
             .failure(Reason(text: "cannot \(what) \(path): \(String(cString: strerror(errno)))"))
         }
@@ -60,19 +60,25 @@ package enum CheckClient {
         let room = MemoryLayout.size(ofValue: address.sun_path)
         guard path.utf8.count < room else { return .failure(Reason(text: "the path of \(path) is too long")) }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(
+            AF_UNIX,
+            Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue),
+            0
+        )
         guard descriptor >= 0 else { return failure("make a socket for") }
-        // SAFETY: the address lives for the length of the call, which reads no more than it is told.
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        while true {
+            // SAFETY: the address lives for the length of the call, which reads no more than it is told.
+            let connected = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                }
             }
+            if connected == 0 { return .success(descriptor) }
+            guard errno == EAGAIN || errno == EINTR, goesOn() else { break }
+            usleep(useconds_t(turnMilliseconds) * 500)
         }
-        guard connected == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
-            defer { close(descriptor) }
-            return failure("connect to")
-        }
-        return .success(descriptor)
+        defer { close(descriptor) }
+        return failure("connect to")
     }
 
     /// The monotonic clock in milliseconds.

@@ -104,6 +104,11 @@ struct SchemaCheck {
     // MARK: Values
 
     private mutating func holds(_ assertion: Schema.ValueAssertion, _ node: DocumentNode) -> Bool {
+        // Each look at a value goes through all of its bytes.
+        guard spend(node.scalarLength / 16) else {
+            isTooMuch = true
+            return false
+        }
         switch assertion {
         case .types(let types):
             if node.is(types) { return true }
@@ -186,7 +191,7 @@ struct SchemaCheck {
             }
             return true
         case .first(let parts): return all(zip(items, parts).map { ($0, $1) }, from: 0)
-        case .items(let part, let first): return all(items.dropFirst(first).map { ($0, part) }, from: first)
+        case .items(let part, let first): return all(items.dropFirst(first).lazy.map { ($0, part) }, from: first)
         case .contains(let part, let range):
             var count = 0
             for item in items where quietly(item, part) { count += 1 }
@@ -196,7 +201,7 @@ struct SchemaCheck {
         }
     }
 
-    private mutating func all(_ items: [(DocumentNode, Int)], from first: Int) -> Bool {
+    private mutating func all(_ items: some Sequence<(DocumentNode, Int)>, from first: Int) -> Bool {
         var fit = true
         for (index, (item, part)) in items.enumerated() where !inside(item: first + index, { $0.fits(item, part) }) {
             fit = false
@@ -351,5 +356,15 @@ extension DocumentNode {
     func `is`(_ types: Set<ValueType>) -> Bool {
         let type = type
         return types.contains(type) || (type == .integer && types.contains(.number))
+    }
+}
+
+extension DocumentNode {
+    /// Bytes of a value that holds no other.
+    fileprivate var scalarLength: Int {
+        switch kind {
+        case .scalar(.number(let text)), .scalar(.string(let text)): text.count
+        default: 0
+        }
     }
 }

@@ -9,6 +9,8 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "cannot \(operation) \(path): \(String(cString: strerror(code)))" }
     public var isMissing: Bool { code == ENOENT }
+    /// Whether it may work at another time: what is there is no link, no directory, and not too large.
+    var isPassing: Bool { ![ENOENT, ELOOP, EINVAL, EISDIR, ENOTDIR, EFBIG].contains(code) }
 }
 
 /// Files that are whole or not there, whatever happens.

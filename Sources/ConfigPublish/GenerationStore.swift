@@ -36,8 +36,8 @@ final class GenerationStore: Sendable {
         var records: [GenerationRecord] = []
         /// Names of the files with documents.
         var documents: Set<String> = []
-        /// Whether there may be records that could not be read: then nothing is forgotten that they may name.
-        var mayBeMore = false
+        /// Why there may be records that could not be read: then nothing is forgotten that they may name.
+        var fault: FileError?
     }
 
     private let recordDirectory: String
@@ -63,36 +63,48 @@ final class GenerationStore: Sendable {
         for path in [recordDirectory, documentDirectory] { try FileIO.syncDirectory(path) }
     }
 
+    /// Why not all records are known.
+    var fault: FileError? { state.withLock { $0.fault } }
+
     /// Reads the records. One that is damaged is set aside; one that cannot be read now is not used now.
     ///
     /// - Throws: when it cannot even be told which there are.
     func open() throws(FileError) {
-        state.withLock { $0.mayBeMore = true }
+        do throws(FileError) {
+            // What a crash has left half done is nobody's.
+            for directory in [recordDirectory, documentDirectory] {
+                for name in try FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
+            }
+            try readRecords()
+        } catch {
+            state.withLock { $0.fault = error }
+            throw error
+        }
+    }
+
+    private func readRecords() throws(FileError) {
         var records: [GenerationRecord] = []
-        var areAllRead = true
+        var fault: FileError?
         for name in try FileIO.names(in: recordDirectory) where name.allSatisfy(\.isNumber) {
             let path = recordDirectory + "/" + name
-            guard let bytes = try? FileIO.read(path, limit: 64 << 20) else {
-                areAllRead = false
-                continue
-            }
-            if let record = GenerationRecord(parsing: bytes), "\(record.generation)" == name {
-                records.append(record)
-            } else {
-                FileIO.setAside(path)
+            do throws(FileError) {
+                let bytes = try FileIO.read(path, limit: 64 << 20)
+                if let record = GenerationRecord(parsing: bytes), "\(record.generation)" == name {
+                    records.append(record)
+                } else {
+                    FileIO.setAside(path)
+                }
+            } catch {
+                if error.isPassing { fault = error } else { FileIO.setAside(path) }
             }
         }
         records.sort { $0.generation < $1.generation }
-        // What a crash has left half done is nobody's.
-        for directory in [recordDirectory, documentDirectory] {
-            for name in try FileIO.names(in: directory) where name.hasPrefix(".") { unlink(directory + "/" + name) }
-        }
         let documents = Set(try FileIO.names(in: documentDirectory))
         // After a power cut one may be back whose documents have been forgotten.
         records.removeAll { record in
             !record.layers.allSatisfy { documents.contains(Self.name($0.source, $0.id)) }
         }
-        state.withLock { $0 = State(records: records, documents: documents, mayBeMore: !areAllRead) }
+        state.withLock { $0 = State(records: records, documents: documents, fault: fault) }
     }
 
     /// The record of the content that `generation` had.
@@ -110,6 +122,8 @@ final class GenerationStore: Sendable {
         do throws(FileError) {
             bytes = try FileIO.read(documentDirectory + "/" + Self.name(source, id), limit: StoredForm.largestFile)
         } catch {
+            // Somebody has taken it away: it is to be kept anew when it comes again.
+            if error.isMissing { state.withLock { _ = $0.documents.remove(Self.name(source, id)) } }
             throw .file(error)
         }
         do throws(StoredDocumentFault) {
@@ -168,28 +182,33 @@ final class GenerationStore: Sendable {
 
     /// Forgets what need not be kept any more.
     ///
-    /// - Parameter pinned: generations to be kept in any case.
-    func prune(_ retention: Retention, keeping pinned: Set<UInt64>, now: Int64) {
-        guard !state.withLock({ $0.mayBeMore }) else { return }
-        let (kept, dropped, unused) = state.withLock { state in
+    /// - Parameters:
+    ///   - pinned: generations to be kept in any case. Called under the lock; must not take another one but its own.
+    ///   - now: nanoseconds since 1970.
+    func prune(_ retention: Retention, keeping pinned: () -> Set<UInt64>, now: Int64) {
+        let (dropped, unused) = state.withLock { state in
+            guard state.fault == nil else { return (Set<UInt64>(), Set<String>()) }
+            // Here, so that whoever wants one to be kept has said so before, or does not find it any more.
+            let pinned = pinned()
             let newest = state.records.suffix(max(1, retention.count))
             let oldest = now - Int64(clamping: retention.age)
-            let kept = state.records.filter { record in
+            // Its age is how long it has been in use no more: what was in use for long is what one goes back to.
+            let replacedAt = state.records.dropFirst().map(\.publishedAt) + [.max]
+            let kept = zip(state.records, replacedAt).filter { record, replacedAt in
                 let isPinned = pinned.contains { record.has($0) }
                 let isNewest = record.generation == state.records.last?.generation
-                let isRecent = newest.contains { $0.generation == record.generation } && record.publishedAt >= oldest
+                let isRecent = newest.contains { $0.generation == record.generation } && replacedAt >= oldest
                 return isPinned || isNewest || isRecent
-            }
+            }.map(\.0)
             let used = Set(kept.flatMap { $0.layers.map { Self.name($0.source, $0.id) } })
             let dropped = Set(state.records.map(\.generation)).subtracting(kept.map(\.generation))
-            return (kept, dropped, state.documents.subtracting(used))
+            let unused = state.documents.subtracting(used)
+            state.records = kept
+            state.documents.subtract(unused)
+            return (dropped, unused)
         }
         // The records first: none of them ever names a document that is not there.
         for generation in dropped { unlink("\(recordDirectory)/\(generation)") }
         for name in unused { unlink(documentDirectory + "/" + name) }
-        state.withLock { state in
-            state.records = kept
-            state.documents.subtract(unused)
-        }
     }
 }

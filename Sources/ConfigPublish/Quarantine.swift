@@ -69,6 +69,15 @@ public struct Quarantine: Hashable, Sendable {
         documents[index].accepted = command
     }
 
+    /// It fulfils the rules after all.
+    ///
+    /// - Returns: whether it was among those refused.
+    public mutating func forget(_ source: SourceName, _ digest: ContentDigest) -> Bool {
+        guard let index = index(of: source, digest), documents[index].accepted == nil else { return false }
+        documents.remove(at: index)
+        return true
+    }
+
     private func index(of source: SourceName, _ digest: ContentDigest) -> Int? {
         documents.firstIndex { $0.source == source && $0.digest == digest }
     }

@@ -66,6 +66,8 @@ public final class Store: Sendable {
         var wanted: UInt64?
         /// What is being gone back to.
         var protected: [UInt64] = []
+        /// Whether the file may pin something else: it could not be read.
+        var mayBeOthers = false
 
         var all: Set<UInt64> { Set([written, wanted].compactMap(\.self) + protected) }
     }
@@ -83,7 +85,9 @@ public final class Store: Sendable {
     private let state = Mutex("store.state", State())
     private let reservedThrough = Mutex("store.reservation", UInt64(0))
     private let writtenLayers = Mutex<[SourceName]?>("store.layers", nil)
-    private let writtenVersions = Mutex("store.versions", VersionMarks())
+    private let writtenVersions = Mutex<VersionMarks?>("store.versions", nil)
+    /// Lists of them that are there and could not be read.
+    private let unreadVersions = Mutex("store.versions.unread", [String]())
     private let generations: GenerationStore
     private let retention: Mutex<Retention>
     private let pins = Mutex("store.pins", Pins())
@@ -241,6 +245,9 @@ public final class Store: Sendable {
 
     // MARK: Generations
 
+    /// Why not all generations are known that are kept; nothing is forgotten then.
+    public var historyFault: FileError? { generations.fault }
+
     /// The generations that can be gone back to, oldest first.
     public var records: [GenerationRecord] { generations.records }
 
@@ -285,6 +292,7 @@ public final class Store: Sendable {
         let bytes: [UInt8]
         do throws(FileError) { bytes = try FileIO.read(path, limit: 1 << 20) } catch {
             if error.isMissing { return OperatorState() }
+            pins.withLock { $0.mayBeOthers = true }
             throw .file(error)
         }
         guard let state = OperatorState(parsing: bytes) else {
@@ -310,6 +318,17 @@ public final class Store: Sendable {
             pending.operatorState = state
             pending.waiting.append(done)
             pending.add(record, layers, record?.generation ?? 0)
+        }
+        signal.raise()
+        return done
+    }
+
+    /// - Returns: what is raised once all that was handed over before is on disk.
+    public func whenWritten() -> WakeSignal {
+        let done = WakeSignal()
+        pending.withLock { pending in
+            pending.waiting.append(done)
+            pending.generation = pending.generation ?? 0
         }
         signal.raise()
         return done
@@ -367,22 +386,42 @@ public final class Store: Sendable {
     ///
     /// - Returns: with them, what is wrong with the lists.
     public func loadVersions() -> (marks: VersionMarks, faults: [StoredDocumentFault]) {
-        var marks = VersionMarks()
+        var found: [VersionMarks] = []
         var faults: [StoredDocumentFault] = []
         var missing: [StoredDocumentFault] = []
         for name in Self.versionsFiles {
-            do throws(StoredDocumentFault) { marks.merge(try readVersions(name)) } catch {
-                if case .file(let error) = error, error.isMissing {
-                    missing.append(.file(error))
-                } else {
+            do throws(StoredDocumentFault) { found.append(try readVersions(name)) } catch {
+                guard case .file(let failure) = error else {
                     faults.append(error)
+                    continue
                 }
+                if failure.isMissing { missing.append(error) } else { faults.append(error) }
+                if failure.isPassing { unreadVersions.withLock { $0.append(name) } }
             }
         }
         // None is there before the first is written.
         if missing.count < Self.versionsFiles.count { faults += missing }
-        if faults.isEmpty, missing.isEmpty { writtenVersions.withLock { $0 = marks } }
+        let marks = found.reduce(into: VersionMarks()) { $0.merge($1) }
+        // Of two that differ, one is older: a crash came between them.
+        if found.count == Self.versionsFiles.count, found.allSatisfy({ $0 == marks }) {
+            writtenVersions.withLock { $0 = marks }
+        }
         return (marks, faults)
+    }
+
+    /// What was accepted by all that is known now: lists of which none could be read before are not replaced without what
+    /// they say.
+    private func whole(_ versions: VersionMarks) throws(FileError) -> VersionMarks {
+        let unread = unreadVersions.withLock { $0 }
+        guard unread.count == Self.versionsFiles.count else { return versions }
+        var versions = versions
+        for name in unread {
+            do throws(StoredDocumentFault) { versions.merge(try readVersions(name)) } catch {
+                if case .file(let failure) = error, failure.isPassing { throw failure }
+            }
+        }
+        unreadVersions.withLock { $0 = [] }
+        return versions
     }
 
     private func readVersions(_ name: String) throws(StoredDocumentFault) -> VersionMarks {
@@ -527,11 +566,12 @@ public final class Store: Sendable {
             try reserve(through: max(generation, reserved) + Self.reservation)
         }
         // Before the documents: where a copy is found after a crash, nothing older than it is accepted.
-        if let versions = batch.versions, versions != writtenVersions.withLock({ $0 }) {
+        if let known = batch.versions, known != writtenVersions.withLock({ $0 }) {
+            let versions = try whole(known)
             for name in Self.versionsFiles {
                 try FileIO.replace(name, in: directory, with: [Array(versions.text.utf8)])
             }
-            writtenVersions.withLock { $0 = versions }
+            writtenVersions.withLock { $0 = known }
         }
         // The same: what was accepted by name is so when its copy is found.
         if let quarantine = batch.quarantine {
@@ -550,7 +590,10 @@ public final class Store: Sendable {
         if let record = batch.record { try write(record, replaced: batch.replaced) }
         if let state = batch.operatorState {
             try FileIO.replace(Self.operatorFile, in: directory, with: [state.bytes])
-            pins.withLock { $0.written = state.pin?.generation }
+            pins.withLock { pins in
+                pins.written = state.pin?.generation
+                pins.mayBeOthers = false
+            }
         }
         // After the documents: the names of layers never promise what is not there.
         if let layers = batch.layers, layers != writtenLayers.withLock({ $0 }) {
@@ -561,8 +604,9 @@ public final class Store: Sendable {
         pending.withLock { $0.inHand = [:] }
         noteDurable(generation)
         for signal in batch.waiting { signal.raise() }
+        guard !pins.withLock({ $0.mayBeOthers }) else { return }
         let retention = retention.withLock { $0 }
-        generations.prune(retention, keeping: pins.withLock { $0.all }, now: WallClock.nowNanoseconds)
+        generations.prune(retention, keeping: { pins.withLock { $0.all } }, now: WallClock.nowNanoseconds)
     }
 
     /// Keeps those documents of a generation that are the newest of their sources on disk.

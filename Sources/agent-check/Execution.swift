@@ -109,7 +109,7 @@ struct Execution {
         var polled = pollfd(fd: connection, events: Self.hangUp, revents: 0)
         if poll(&polled, 1, 0) > 0 { return .unwanted }
         // A unit bounds all its processes together by itself.
-        if hidden != nil, ProcessTree.residentBytes(below: pid) > Check.memory { return .tooLarge }
+        if hidden != nil, ProcessTree.bytes(below: pid) > Check.memory { return .tooLarge }
         return nil
     }
 

@@ -1,14 +1,16 @@
 internal import Glibc
 
 /// What a process and all that came of it use.
+///
+/// Memory that processes share counts once for each that has it, and whole, for it stays when it is not looked at.
 enum ProcessTree {
     private struct Facts {
         var parent: pid_t
         var pages: Int
     }
 
-    /// Bytes in memory of all processes below `root`. Those that come and go meanwhile may be missed.
-    static func residentBytes(below root: pid_t) -> Int {
+    /// Bytes of memory that all processes below `root` take. Those that come and go meanwhile may be missed.
+    static func bytes(below root: pid_t) -> Int {
         guard let directory = opendir("/proc") else { return 0 }
         defer { closedir(directory) }
         var all: [pid_t: Facts] = [:]
@@ -20,8 +22,43 @@ enum ProcessTree {
             if let pid = pid_t(name), let found = facts(of: name) { all[pid] = found }
         }
         var pages = 0
-        for (pid, facts) in all where descends(pid, from: root, all) { pages += facts.pages }
-        return pages * sysconf(Int32(_SC_PAGESIZE))
+        var others = 0
+        for (pid, facts) in all where descends(pid, from: root, all) {
+            pages += facts.pages
+            others += tableBytes(of: pid) + sharedBytes(of: pid)
+        }
+        return pages * sysconf(Int32(_SC_PAGESIZE)) + others
+    }
+
+    /// Of the tables that say where its memory is.
+    private static func tableBytes(of pid: pid_t) -> Int {
+        let lines = lines(of: "/proc/\(pid)/status", limit: 4_096)
+        guard let line = lines.first(where: { $0.hasPrefix("VmPTE:") }) else { return 0 }
+        return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+    }
+
+    /// Of mappings without a file that are shared with whoever comes of it.
+    private static func sharedBytes(of pid: pid_t) -> Int {
+        lines(of: "/proc/\(pid)/maps", limit: 1 << 20).filter { $0.hasSuffix("/dev/zero (deleted)") }.reduce(0) {
+            sum,
+            line in
+            let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+            return sum + (ends.count == 2 && ends[1] > ends[0] ? Int(clamping: ends[1] - ends[0]) : 0)
+        }
+    }
+
+    private static func lines(of path: String, limit: Int) -> [Substring] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return [] }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 14)
+        while bytes.count < limit {
+            let count = read(file, &chunk, chunk.count)
+            guard count > 0 else { break }
+            bytes += chunk[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }
 
     private static func descends(_ pid: pid_t, from root: pid_t, _ all: [pid_t: Facts]) -> Bool {

@@ -216,8 +216,15 @@ enum EventRecords {
             JournalRecord(
                 .error,
                 nil,
-                "pinned generation \(pin.generation) cannot be used: \(fault); the newest stored copies are pinned instead",
+                "pinned generation \(pin.generation) cannot be used: \(fault); what was in use last is pinned instead",
                 [("AGENT_EVENT", "pin_lost"), ("AGENT_PINNED", String(pin.generation)), ("AGENT_ERROR", "\(fault)")]
+            )
+        case .historyUnreadable(let error):
+            JournalRecord(
+                .error,
+                nil,
+                "not all generations can be read: \(error); until the next start none is forgotten",
+                [("AGENT_EVENT", "history_unreadable"), ("AGENT_STAGE", "store"), ("AGENT_ERROR", "\(error)")]
             )
         case .versionsUnusable(let fault):
             JournalRecord(

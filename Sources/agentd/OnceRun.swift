@@ -28,14 +28,25 @@ enum OnceRun {
         guard journal.start() else { return failed }
         defer { journal.stop(until: MonotonicTime.now.advanced(byNanoseconds: 1_000_000_000)) }
         do throws(Agent.StartError) {
-            let plan = AgentPlan(configuration)
-            let checks = CheckKeeper(plan, runtimeDirectory: configuration.runtimeDirectory, journal)
-            defer { checks.stop() }
+            var plan = AgentPlan(configuration)
+            // Not in the runtime directory, which may be another agent's.
+            let helper = checker(for: &plan, configuration)
+            defer { helper?.stop() }
             let agent = try Agent(plan) { journal.log(EventRecords.record($0)) }
             return try ask(agent, configuration, journal)
         } catch {
             Process.complain("cannot start: \(error)")
             return failed
+        }
+    }
+
+    private static func checker(for plan: inout AgentPlan, _ configuration: AgentConfiguration) -> CheckHelper? {
+        do throws(CheckHelper.Failure) {
+            let directory = configuration.stateDirectory
+            return try CheckHelper.serve(&plan, in: directory, hiding: [configuration.runtimeDirectory])
+        } catch {
+            Process.complain("cannot run checks: \(error)")
+            return nil
         }
     }
 

@@ -95,6 +95,7 @@ public final class RunningAgent: Sendable {
         case .store(.versionsUnusable): "versions unusable"
         case .store(.operatorStateUnusable): "operator state unusable"
         case .store(.quarantineUnusable): "quarantine unusable"
+        case .store(.historyUnreadable): "history unreadable"
         case .store(.pinLost(let pin, _)): "pin of \(pin.generation) lost"
         case .commanded(let action, let command, let refusal):
             "\(command.by.name) \(action.name)" + (refusal == nil ? "" : " refused")

@@ -514,25 +514,6 @@ struct OperatorTests {
         try perform(.rollback(running.generation), running)
     }
 
-    @Test("Where records cannot be read, nothing is forgotten that they may name")
-    func unreadableRecords() throws {
-        var running = try running()
-        running.stop()
-        let path = directory.path("state/generations/1")
-        #expect(rename(path, path + ".elsewhere") == 0)
-        // Not even root reads a directory as a file.
-        try createDirectory(path)
-        try write(4)
-        running = try start()
-        #expect(try running.refresh("app").name != "failed")
-        try isDurable(running)
-        running.stop()
-        #expect(rmdir(path) == 0 && rename(path + ".elsewhere", path) == 0)
-        running = try start()
-        #expect(running.agent.generationRecords.first?.generation == 1)
-        #expect(try running.agent.snapshot(of: 1).value(at: "v") != nil)
-    }
-
     // MARK: Explaining
 
     @Test("Why a key has its value: source, layer, since when, what it was, what it would be")

@@ -31,7 +31,7 @@ struct PipelineTests {
         for flight in log.flights.withLock({ $0 }) { pipeline.submit(flight, .notModified(Trace()), version: 0) }
         let asked = WakeSignal()
         #expect(
-            pipeline.start { flight, _, _ in
+            pipeline.start { flight, _, _, _ in
                 log.add(flight.key.text)
                 // The question comes while the first document is being worked on.
                 if flight.key.text == "s0" { _ = asked.wait(until: nil) }

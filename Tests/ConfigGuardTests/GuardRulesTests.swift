@@ -179,6 +179,20 @@ struct GuardRulesTests {
         let rules = GuardRules(schema: try schema("{\"$ref\": \"#/$defs/d0\", \"$defs\": {\(chain), \"d4000\": {}}}"))
         #expect(rules.check(try tree("{}"), count: 0, before: nil).first.map(\.rule) == ["guard.too_complex"])
     }
+
+    @Test("A long number that many rules look at costs a look at all of its digits each time, and comes to an end")
+    func longNumbers() throws {
+        let branches = (1...200).map { #"{"type": "integer", "minimum": \#($0), "maximum": \#($0)}"# }
+        let rules = GuardRules(
+            schema: try schema(#"{"properties": {"v": {"oneOf": [\#(branches.joined(separator: ","))]}}}"#)
+        )
+        let digits = String(repeating: "1", count: 2_000_000)
+        let found = try findings(rules, #"{"v": \#(digits)}"#)
+        #expect(found.count == 1 && found[0].contains("take too long"), "\(found.map { $0.prefix(200) })")
+        // One rule may look at it.
+        let few = GuardRules(schema: try schema(#"{"properties": {"v": {"type": "integer"}}}"#))
+        #expect(try findings(few, #"{"v": \#(digits)}"#).isEmpty)
+    }
 }
 
 @Suite("Schemas that are none")

@@ -95,10 +95,14 @@ public final class AgentProcess: @unchecked Sendable {
     }
 
     /// Starts one where another has ended, with all that it left there.
-    public init(after ended: AgentProcess, arguments: [String] = []) throws {
+    public init(
+        after ended: AgentProcess,
+        arguments: [String] = [],
+        by wrap: ([String], TemporaryDirectory) throws -> [String] = { command, _ in command }
+    ) throws {
         directory = ended.directory
         program = try Program(
-            [Self.path(of: "agentd"), "--config", directory.path("agent.yaml")] + arguments,
+            try wrap([Self.path(of: "agentd"), "--config", directory.path("agent.yaml")] + arguments, directory),
             environment: ["NOTIFY_SOCKET": "", "JOURNAL_STREAM": ""],
             log: directory.path("agent.log")
         )

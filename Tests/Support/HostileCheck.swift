@@ -70,6 +70,31 @@ public struct HostileCheck: Sendable, CustomStringConvertible {
             """
         ),
         HostileCheck(
+            "takes memory that stays where nobody looks at it",
+            reasons: ["MemoryError", "Cannot allocate", "MiB", "was ended", "signal", "did not end"],
+            """
+            exec -a MARK python3 -c 'import mmap, time
+            kept = []
+            for number in range(100):
+                piece = mmap.mmap(-1, 64 << 20)
+                for page in range(0, len(piece), 4096): piece[page] = 1
+                piece.madvise(mmap.MADV_DONTNEED)
+                kept.append(piece)
+            time.sleep(1000)'
+            """
+        ),
+        HostileCheck(
+            "takes memory that outlives it, and keys",
+            """
+            python3 - <<'EOF'
+            import ctypes, sys
+            libc = ctypes.CDLL(None)
+            if libc.shmget(0, 64 << 20, 0o1600) >= 0: sys.exit("made shared memory")
+            if libc.syscall(250 if sys.maxsize > 2**32 else 0, 0, -3, 0) >= 0: sys.exit("has keys")
+            EOF
+            """
+        ),
+        HostileCheck(
             "leaves something behind",
             """
             (setsid bash -c 'exec -a MARK sleep 1000' </dev/null >/dev/null 2>&1 &)

@@ -95,6 +95,25 @@ struct CheckTests {
         #expect(try again.value("v").line == "1")
     }
 
+    @Test("A document whose check takes long does not come after one that came after it")
+    func overtaken() throws {
+        let script = "#!/bin/sh\ncase $(cat) in *slow*) sleep 3 ;; esac\n"
+        try Program.check(["chmod", "755", files.write("check.sh", script)])
+        let agent = try AgentProcess.ready(settings())
+        try files.write("app.json", #"{"v": "slow"}"#)
+        // Who asks does not wait for the answer.
+        #expect(throws: (any Error).self) { try agent.refresh("app", timeout: .milliseconds(300)) }
+        try files.write("app.json", #"{"v": 3}"#)
+        #expect(try outcome(agent)["outcome"].string == "published")
+        try waitUntil("the first check to have ended") {
+            try Program.run(["pgrep", "-f", "agent-check --isolate --hide .*\(agent.runtimeDirectory)"]).code == 1
+        }
+        let generation = try agent.status()["generation"].int
+        // The pipeline has seen it: what is asked now comes behind it.
+        #expect(try outcome(agent)["outcome"].string == "unchanged")
+        #expect(try agent.value("v").line == "3" && agent.status()["generation"].int == generation)
+    }
+
     @Test("A command that cannot be run says nothing about the document, and that is told")
     func notRun() throws {
         var settings = settings("/no/such/program")

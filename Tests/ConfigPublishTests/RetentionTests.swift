@@ -1,0 +1,39 @@
+import ConfigSnapshot
+import Foundation
+import TestSupport
+import Testing
+
+@testable import ConfigPublish
+
+@Suite("How far back generations are kept")
+struct RetentionTests {
+    @Test("By how long they have been in use no more: what was in use for long is what one goes back to")
+    func age() throws {
+        let directory = try TemporaryDirectory()
+        let kept = GenerationStore(directory: directory.path)
+        try kept.makeDirectories()
+        for (generation, time) in [(1, 100), (2, 1_000), (3, 1_050)] as [(UInt64, Int64)] {
+            try kept.add(
+                GenerationRecord(
+                    generation: generation,
+                    publishedAt: time,
+                    digest: LeafTable.empty.contentDigest,
+                    keys: 0,
+                    cause: .start,
+                    layers: []
+                )
+            )
+        }
+        func prune(at now: Int64, keeping pinned: Set<UInt64> = []) -> [UInt64] {
+            kept.prune(Retention(count: 20, age: 100), keeping: { pinned }, now: now)
+            return kept.records.map(\.generation)
+        }
+        #expect(prune(at: 1_100) == [1, 2, 3])
+        #expect(prune(at: 1_101, keeping: [1]) == [1, 2, 3])
+        #expect(prune(at: 1_101) == [2, 3])
+        #expect(prune(at: 1_151) == [3])
+        #expect(prune(at: 1_000_000) == [3])
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory.path("generations"))
+        #expect(names == ["3"])
+    }
+}
