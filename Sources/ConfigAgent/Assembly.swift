@@ -389,11 +389,7 @@ final class Assembly {
     func process(_ source: SourceName, _ result: FetchResult, version: UInt64, order: UInt64) -> Progress {
         guard let stage = stages[source], stage.version == version else { return .done(superseded(source, result)) }
         guard order >= settled[source, default: 0] else { return .done(overtaken(source)) }
-        // What was on its way when the sources were frozen changes nothing any more, and what was not asked says nothing.
-        if freeze != nil { return .done(ignored(source, .frozen)) }
-        if case .failed(let failure, _) = result, failure.code == StageFailure.frozenCode {
-            return .done(ignored(source, failure))
-        }
+        if let failure = frozen(result) { return .done(ignored(source, failure)) }
         let kind: FlightOutcome.Kind
         var trace: Trace?
         var offered: SourceRevision?
@@ -407,7 +403,7 @@ final class Assembly {
         case .document(let document):
             trace = document.trace
             do throws(StageFailure) {
-                switch try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage) {
+                switch try take(document, stage) {
                 case .taken(let what, let when): (kind, trace) = (what, when)
                 case .awaits(let question): return .checking(question)
                 }
@@ -420,11 +416,6 @@ final class Assembly {
         }
         if case .failed = kind {} else { settled[source] = order }
         note(source, kind)
-        var released: [SourceName] = []
-        if case .published = kind, !stage.isOnDemand {
-            released = held.sorted()
-            held = []
-        }
         return .done(
             FlightOutcome(
                 kind: kind,
@@ -433,9 +424,27 @@ final class Assembly {
                 running: running(source),
                 offered: offered,
                 trace: trace,
-                released: released
+                released: released(by: kind, stage)
             )
         )
+    }
+
+    private func take(_ document: FetchedDocument, _ stage: Stage) throws(StageFailure) -> Verdict {
+        try stage.isOnDemand ? acceptAlone(document, stage) : accept(document, stage)
+    }
+
+    /// What was on its way when the sources were frozen changes nothing any more, and what was not asked says nothing.
+    private func frozen(_ result: FetchResult) -> StageFailure? {
+        if freeze != nil { return .frozen }
+        if case .failed(let failure, _) = result, failure.code == StageFailure.frozenCode { return failure }
+        return nil
+    }
+
+    /// Sources whose documents come into use with this one.
+    private func released(by kind: FlightOutcome.Kind, _ stage: Stage) -> [SourceName] {
+        guard case .published = kind, !stage.isOnDemand else { return [] }
+        defer { held = [] }
+        return held.sorted()
     }
 
     /// What is in use of a source: with something pinned, not what came last.

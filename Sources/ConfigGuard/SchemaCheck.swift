@@ -116,13 +116,11 @@ struct SchemaCheck {
             return refuse(node, "type", "has to be of type \(wanted), not \(node.type.rawValue)")
         case .among(let values, let shown): return isAmong(values, shown, node)
         case .bound(let limit, let bound, let shown):
-            guard case .scalar(.number(let text)) = node.kind else { return true }
-            return bound.holds(DecimalNumber(text), limit) || refuse(node, bound.rule, "\(bound.words) \(shown)")
+            guard let number = node.number else { return true }
+            return bound.holds(number, limit) || refuse(node, bound.rule, "\(bound.words) \(shown)")
         case .multiple(let divisor, let shown):
-            guard case .scalar(.number(let text)) = node.kind, !DecimalNumber(text).isMultiple(of: divisor) else {
-                return true
-            }
-            return refuse(node, "multipleOf", "has to be a multiple of \(shown)")
+            guard let number = node.number else { return true }
+            return number.isMultiple(of: divisor) || refuse(node, "multipleOf", "has to be a multiple of \(shown)")
         case .length(let range):
             guard case .scalar(.string(let text)) = node.kind else { return true }
             let count = String(decoding: text, as: UTF8.self).unicodeScalars.count
@@ -360,6 +358,11 @@ extension DocumentNode {
 }
 
 extension DocumentNode {
+    /// `nil` for what is none.
+    fileprivate var number: DecimalNumber? {
+        if case .scalar(.number(let text)) = kind { DecimalNumber(text) } else { nil }
+    }
+
     /// Bytes of a value that holds no other.
     fileprivate var scalarLength: Int {
         switch kind {

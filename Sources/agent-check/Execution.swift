@@ -59,17 +59,20 @@ struct Execution {
         return lists[0].withUnsafeBufferPointer { arguments in
             lists[1].withUnsafeBufferPointer { environment in
                 lists[2].withUnsafeBufferPointer { hiding in
-                    // SAFETY: none of the lists is empty, for each ends with `nil`.
+                    // None of the lists is empty, for each ends with `nil`.
+                    guard let words = arguments.baseAddress, let variables = environment.baseAddress,
+                        let directories = hiding.baseAddress
+                    else { return -1 }
                     var command = cs_command(
-                        arguments: arguments.baseAddress.unsafelyUnwrapped,
-                        environment: environment.baseAddress.unsafelyUnwrapped,
+                        arguments: words,
+                        environment: variables,
                         input: document,
                         output: output,
                         memory: UInt64(Check.memory),
                         processor: UInt64(question.check.timeoutMilliseconds / 1_000 + 1),
                         tasks: UInt64(Check.tasks),
                         isolates: hidden == nil ? 0 : 1,
-                        hidden: hiding.baseAddress.unsafelyUnwrapped
+                        hidden: directories
                     )
                     return cs_start(&command, &failure)
                 }

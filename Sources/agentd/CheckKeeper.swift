@@ -14,9 +14,9 @@ final class CheckKeeper {
     private var problem: String?
 
     /// - Parameter hasUnits: whether systemd has given the agent its sockets: then it has one for checks, too.
-    init(_ plan: AgentPlan, runtimeDirectory: String, _ journal: Journal, hasUnits: Bool = false) {
-        socket = AgentPaths(runtimeDirectory: runtimeDirectory).checkSocket
-        self.runtimeDirectory = runtimeDirectory
+    init(_ plan: AgentPlan, _ paths: AgentPaths, _ journal: Journal, hasUnits: Bool) {
+        socket = paths.checkSocket
+        runtimeDirectory = paths.runtimeDirectory
         self.journal = journal
         self.hasUnits = hasUnits
         keep(plan)

@@ -51,20 +51,10 @@ enum Daemon {
                 arrived: journeys.arrived
             )
             // Before anything is asked, and before there are many threads.
-            let checks = CheckKeeper(
-                agent.plan,
-                runtimeDirectory: configuration.runtimeDirectory,
-                journal,
-                hasUnits: !service.sockets.isEmpty
-            )
+            let checks = CheckKeeper(agent.plan, paths, journal, hasUnits: !service.sockets.isEmpty)
             defer { checks.stop() }
             let server = ControlServer(agent: agent, journal: journal, options: options)
-            let wake = loop.wake
-            agent.publisher.observe { generation in
-                journeys.published(generation)
-                journal.note(generation: generation)
-                wake()
-            }
+            observe(agent, journeys, journal, wake: loop.wake)
             // The sockets first: while the first documents are on their way, status already tells the truth.
             try server.start()
             // A stored copy may be large, and its disk slow.
@@ -95,6 +85,19 @@ enum Daemon {
         try Agent(AgentPlan(configuration)) { event in
             journeys.note(event)
             journal.log(EventRecords.record(event))
+        }
+    }
+
+    private static func observe(
+        _ agent: Agent,
+        _ journeys: Journeys,
+        _ journal: Journal,
+        wake: @escaping @Sendable () -> Void
+    ) {
+        agent.publisher.observe { generation in
+            journeys.published(generation)
+            journal.note(generation: generation)
+            wake()
         }
     }
 

@@ -234,21 +234,27 @@ enum EventRecords {
                     + "its other copy, and what the stored documents say, stand in for it",
                 [("AGENT_EVENT", "versions_unusable"), ("AGENT_STAGE", "verify"), ("AGENT_ERROR", "\(fault)")]
             )
-        case .failing(let error):
-            JournalRecord(
-                .error,
-                nil,
-                "\(error): documents are served but would not survive a crash; trying again",
-                [("AGENT_EVENT", "store_failing"), ("AGENT_STAGE", "store"), ("AGENT_ERROR", "\(error)")]
-            )
-        case .recovered:
-            JournalRecord(
-                .notice,
-                nil,
-                "the state directory can be written again",
-                [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
-            )
+        case .failing(let error): failing(error)
+        case .recovered: recovered
         }
+    }
+
+    private static func failing(_ error: FileError) -> JournalRecord {
+        JournalRecord(
+            .error,
+            nil,
+            "\(error): documents are served but would not survive a crash; trying again",
+            [("AGENT_EVENT", "store_failing"), ("AGENT_STAGE", "store"), ("AGENT_ERROR", "\(error)")]
+        )
+    }
+
+    private static var recovered: JournalRecord {
+        JournalRecord(
+            .notice,
+            nil,
+            "the state directory can be written again",
+            [("AGENT_EVENT", "store_recovered"), ("AGENT_STAGE", "store")]
+        )
     }
 
     /// The record of who has commanded what, and of what became of it.

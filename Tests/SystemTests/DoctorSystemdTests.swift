@@ -55,7 +55,7 @@ struct DoctorSystemdTests {
         let fine = try examine(container, "ok")
         let expected: Set<String> = ["state_dir.usable", "journal.socket", "unit.state", "limit.descriptors"]
         #expect(Set(fine.map(\.id)).isSuperset(of: expected), "\(fine)")
-        #expect(fine.filter { $0.id == "unit.state" }.count == 4)
+        #expect(fine.filter { $0.id == "unit.state" }.count == 5)
 
         func expect(_ result: String, _ id: String, _ subject: String, advice: String) throws {
             let findings = try examine(container, result).filter { $0.id == id }
