@@ -32,6 +32,7 @@ struct SystemdTests {
         #expect(
             try container.check("stat -c '%a %U %G %n' /run/agent /run/agent/*.sock") == """
                 755 agent agent /run/agent
+                600 agent agent /run/agent/check.sock
                 660 root agent /run/agent/config.sock
                 660 root agent-admin /run/agent/control.sock
                 666 agent agent /run/agent/locks.sock
