@@ -44,26 +44,44 @@ final class Phase: Sendable {
 struct Stage {
     enum Purpose {
         case warmUp
-        /// Learns how long an operation takes, to make it longer.
-        case baseline
-        /// Comes nearer to how much longer it is to be.
-        case adjust
         case measure
     }
 
     let purpose: Purpose
     let nanoseconds: UInt64
 
-    var isCalibrating: Bool { purpose == .baseline || purpose == .adjust }
-
     static func all(_ options: Options) -> [Stage] {
         let length = UInt64(options.milliseconds) * 1_000_000
-        var stages = [Stage(purpose: .warmUp, nanoseconds: length / 10)]
-        if options.planted > 0 {
-            stages.append(Stage(purpose: .baseline, nanoseconds: 20_000_000))
-            for _ in 0..<6 { stages.append(Stage(purpose: .adjust, nanoseconds: 10_000_000)) }
-        }
-        return stages + [Stage(purpose: .measure, nanoseconds: length)]
+        return [Stage(purpose: .warmUp, nanoseconds: length / 10), Stage(purpose: .measure, nanoseconds: length)]
+    }
+}
+
+/// A slowdown that is planted: after each few batches the thread waits, busily, until they took so much longer.
+///
+/// How long they take need not be known beforehand, and so what is planted is what was asked for on every machine. The
+/// clock, which is looked at twice each time, adds less than a hundredth.
+private struct Drag {
+    private let percent: UInt64
+    private var began: UInt64
+
+    /// Cheap operations take 5 us for so many batches.
+    private static let batches: UInt64 = 64
+
+    init(_ options: Options, since began: UInt64) {
+        percent = options.count == nil ? UInt64(options.planted) : 0
+        self.began = began
+    }
+
+    /// To be called after each batch.
+    @inline(__always)
+    mutating func hold(_ batches: UInt64) {
+        if percent > 0, batches % Self.batches == 0 { wait() }
+    }
+
+    @inline(never)
+    private mutating func wait() {
+        let goal = began + (now() - began) * (100 + percent) / 100
+        repeat { began = now() } while began < goal
     }
 }
 
@@ -88,7 +106,7 @@ struct Chores {
     var checksum: UInt64 { state }
 }
 
-/// What one thread did in the measured stage, and how slow it makes itself if it is to.
+/// What one thread did in the measured stage.
 struct Tally: Sendable {
     var operations: UInt64 = 0
     var nanoseconds: UInt64 = 0
@@ -96,44 +114,14 @@ struct Tally: Sendable {
     var samples = Histogram()
     /// Operations that were timed alone where samples are batches.
     var singles = Histogram()
-    /// Units of work after each batch that make operations longer.
-    private(set) var plantedUnits = 0
-    /// Nanoseconds of a batch without them.
-    private var baseline = 0.0
-    /// How long so many batches took, over and over: their median knows nothing of the times when the thread did not run.
-    private var spans: [UInt64] = []
-    private var spanBegan: UInt64 = 0
-    private static let batchesPerSpan: UInt64 = 16
-
-    /// To be called after each batch of a stage in which it matters how long they take.
-    @inline(never)
-    mutating func note(_ batches: UInt64) {
-        guard batches % Self.batchesPerSpan == 0 else { return }
-        let end = now()
-        if spanBegan != 0 { spans.append(end - spanBegan) }
-        spanBegan = end
-    }
 
     /// To be called at the end of a stage.
     mutating func finish(_ stage: Stage, _ operations: UInt64, since began: UInt64, _ options: Options) {
         if options.count == nil { nanoseconds = now() - began }
         self.operations = operations
-        guard stage.purpose != .measure else { return }
+        guard stage.purpose == .warmUp else { return }
         samples = Histogram()
         singles = Histogram()
-        spanBegan = 0
-        guard !spans.isEmpty else { return }
-        let batch = Double(spans.sorted()[spans.count / 2]) / Double(Self.batchesPerSpan)
-        spans.removeAll()
-        if stage.purpose == .baseline { baseline = batch }
-        let wanted = baseline * Double(options.planted) / 100
-        if stage.purpose == .baseline {
-            plantedUnits = max(1, Int(wanted / 1.5))
-        } else {
-            // What a unit costs depends on what runs beside it, so what was reached says how many are needed.
-            let factor = wanted / max(batch - baseline, wanted / 4)
-            plantedUnits = max(1, Int((Double(plantedUnits) * max(factor, 0.5)).rounded()))
-        }
     }
 }
 
@@ -167,49 +155,45 @@ struct Round {
     @inline(__always)
     mutating func batches(_ step: () -> UInt64) {
         let (size, isTimed) = (options.count ?? Self.batch, options.count == nil)
-        var chores = Chores(index)
         var checksum: UInt64 = 0
         ready()
         for (number, stage) in stages.enumerated() {
-            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
             var untilSample = Self.stride
             var batches: UInt64 = 0
             let began = isTimed ? now() : 0
+            var drag = Drag(options, since: began)
             repeat {
                 untilSample -= 1
                 let isSample = untilSample == 0
                 let batchBegan = isSample ? now() : 0
                 for _ in 0..<size { checksum &+= step() }
-                chores.run(units)
                 if isSample {
                     tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Self.batch))
                     untilSample = Self.stride
                 }
                 batches += 1
-                if isCalibrating { tally.note(batches) }
+                drag.hold(batches)
             } while phase.isStill(number)
             tally.finish(stage, batches * UInt64(size), since: began, options)
         }
-        tally.checksum = checksum ^ chores.checksum
+        tally.checksum = checksum
     }
 
     /// The same, and after each batch four operations are timed alone.
     @inline(__always)
     mutating func batchesAndSingles(_ step: () -> UInt64) {
-        var chores = Chores(index)
         var checksum: UInt64 = 0
         ready()
         for (number, stage) in stages.enumerated() {
-            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
             var untilSample = Self.stride
             var batches: UInt64 = 0
             let began = now()
+            var drag = Drag(options, since: began)
             repeat {
                 untilSample -= 1
                 let isSample = untilSample == 0
                 let batchBegan = isSample ? now() : 0
                 for _ in 0..<Self.batch { checksum &+= step() }
-                chores.run(units)
                 if isSample {
                     tally.samples.record(picoseconds: (now() - batchBegan) * 1_000 / UInt64(Self.batch))
                     untilSample = Self.stride
@@ -220,11 +204,11 @@ struct Round {
                     tally.singles.record(nanoseconds: now() - singleBegan)
                 }
                 batches += 1
-                if isCalibrating { tally.note(batches) }
+                drag.hold(batches)
             } while phase.isStill(number)
             tally.finish(stage, batches * UInt64(Self.batch + 4), since: began, options)
         }
-        tally.checksum = checksum ^ chores.checksum
+        tally.checksum = checksum
     }
 
     /// Other operations: each 65th is timed alone.
@@ -235,10 +219,10 @@ struct Round {
         var checksum: UInt64 = 0
         ready()
         for (number, stage) in stages.enumerated() {
-            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
             var batches: UInt64 = 0
             var timed: UInt64 = 0
             let began = isTimed ? now() : 0
+            var drag = Drag(options, since: began)
             repeat {
                 for _ in 0..<size {
                     checksum &+= step()
@@ -252,8 +236,7 @@ struct Round {
                     chores.run(work)
                     timed += 1
                 }
-                chores.run(units)
-                if isCalibrating { tally.note(batches) }
+                drag.hold(batches)
             } while phase.isStill(number)
             tally.finish(stage, batches * UInt64(size) + timed, since: began, options)
         }
@@ -267,10 +250,10 @@ struct Round {
         var chores = Chores(index)
         var checksum: UInt64 = 0
         for (number, stage) in stages.enumerated() {
-            let (units, isCalibrating) = (tally.plantedUnits, stage.isCalibrating)
             var batches: UInt64 = 0
             var timed: UInt64 = 0
             let began = isTimed ? now() : 0
+            var drag = Drag(options, since: began)
             repeat {
                 for _ in 0..<size {
                     checksum &+= await step()
@@ -284,8 +267,7 @@ struct Round {
                     chores.run(work)
                     timed += 1
                 }
-                chores.run(units)
-                if isCalibrating { tally.note(batches) }
+                drag.hold(batches)
             } while phase.isStill(number)
             tally.finish(stage, batches * UInt64(size) + timed, since: began, options)
         }
