@@ -145,7 +145,7 @@ public struct PlaceStatus: Codable, Sendable, Hashable {
     public var count: Int
     /// How often the source has moved from one to another.
     public var moves: UInt64
-    /// How many documents another place has given under the ETag of the one in use: one of the two is wrong.
+    /// How many documents another place has given under the revision of the one in use: one of the two is wrong.
     public var disagreements: UInt64
 
     public init(url: String, index: Int, count: Int, moves: UInt64, disagreements: UInt64 = 0) {

@@ -8,11 +8,13 @@ cd "$(dirname "$0")/../.."
 results=.build/test-results
 rm -rf "$results"
 mkdir -p "$results"
-declare -A status
+declare -A status seconds
 for stage in "$@"; do
     printf '\n==== %s\n' "$stage"
+    began=$SECONDS
     ${MAKE:-make} --no-print-directory "$stage"
     status[$stage]=$?
+    seconds[$stage]=$((SECONDS - began))
 done
 
 # The figure of one attribute in a run's result file; 0 when the run left none.
@@ -45,9 +47,10 @@ for stage in "$@"; do
     total_passed=$((total_passed + passed))
     total_failed=$((total_failed + failed))
     case $stage in
-    test-*) printf '%-13s %5d passed, %d failed, %d skipped%s\n' "$stage" "$passed" "$failed" "$skipped" "$note" ;;
-    *) printf '%-13s %s%s\n' "$stage" "$([ "${status[$stage]}" -eq 0 ] && echo ok || echo FAILED)" "$note" ;;
+    test-*) result="$passed passed, $failed failed, $skipped skipped" ;;
+    *) result=$([ "${status[$stage]}" -eq 0 ] && echo ok || echo FAILED) ;;
     esac
+    printf '%-15s %4d s   %s%s\n' "$stage" "${seconds[$stage]}" "$result" "$note"
 done
 echo "$total_passed passed, $total_failed failed" | tee "$results/summary"
 [ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
