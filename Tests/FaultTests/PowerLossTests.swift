@@ -141,6 +141,21 @@ struct PowerLossTests {
         return NumberedDocument.sequence(of: try agent.value("").json()["app"])
     }
 
+    /// - Returns: what is commanded then, and the number of the document that is served.
+    private func heldAfterPowerIsBack(_ disk: CutDisk, _ agent: FaultAgent) throws -> (Held, number: Int?) {
+        let state = agent.directory.path("state")
+        try disk.mount(copy: "cut.img", on: state)
+        defer { try? disk.unmount(state) }
+        try agent.start()
+        defer {
+            agent.kill()
+            try? agent.waitForEnd()
+        }
+        try agent.waitUntilReady()
+        let number = NumberedDocument.sequence(of: try agent.value("").json()["app"])
+        return (Held(try agent.status()["operator"]), number)
+    }
+
     @Test("What was durable is there, whole and signed, at whatever instant the power goes")
     func durable() throws {
         let outcomes = try cuts(Self.rounds)
@@ -159,6 +174,50 @@ struct PowerLossTests {
             #expect(outcome.found == outcome.claimed, "cut \(round): \(outcome)")
         }
         #expect(Set(outcomes.map(\.claimed)).count == 1)
+    }
+
+    @Test("Whatever was commanded and answered is in force again: pins, ways back, freezes, and their ends")
+    func commanded() throws {
+        let sequence = Sequence()
+        let disk = try CutDisk()
+        let agent = try FaultAgent { AgentSettings(sources: ["app": RemoteOrigin.settings(in: $0)]) }
+        let remote = try RemoteOrigin(in: agent.directory) { _ in
+            .http(200, body: NumberedDocument.json("app", sequence.next(), size: NumberedDocument.anySize))
+        }
+        defer { remote.origin.stop() }
+        let after = try FaultAgent { _ in
+            AgentSettings(sources: ["app": SourceSettings(url: "file:///none/app.json", poll: "1h")])
+        }
+        try disk.mount(on: agent.directory.path("state"))
+        try agent.start()
+        try agent.waitUntilReady()
+        let commander = Operator(agent, Held(), [:])
+        let work = PendingThreads(count: 1) { _ in commander.work() }
+        defer {
+            commander.stop()
+            _ = try? work.results()
+            agent.kill()
+            try? agent.waitForEnd()
+            try? disk.unmount(agent.directory.path("state"))
+        }
+        let rounds = max(10, Self.rounds / 2)
+        var (pinned, frozen) = (0, 0)
+        for round in 1...rounds {
+            let answered = commander.answered
+            try waitUntil("another command to be answered", deadline: .seconds(60)) { commander.answered > answered }
+            pauseThread(.microseconds(Int.random(in: 0...50_000)))
+            let mark = commander.mark
+            try disk.cut()
+            let possible = commander.possible(since: mark)
+            let seen = commander.seen
+            let (found, number) = try heldAfterPowerIsBack(disk, after)
+            #expect(possible.contains(found), "cut \(round): \(found), not one of \(possible)")
+            if found.isFrozen { frozen += 1 }
+            guard let pin = found.pin, let wanted = seen[pin] else { continue }
+            pinned += 1
+            #expect(number == wanted, "cut \(round): what generation \(pin) had")
+        }
+        #expect(pinned > 0 && frozen > 0, "\(pinned) pinned, \(frozen) frozen of \(rounds)")
     }
 
     @Test("Without syncs it is not: the check finds what it is there to find")
