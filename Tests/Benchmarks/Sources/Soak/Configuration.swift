@@ -27,7 +27,10 @@ struct Configuration {
         let size = "guard: {max_bytes: 256KiB}"
         let etcd = sources.etcd.map { "etcd: {url: \"etcd+http://127.0.0.1:\($0.port)/soak/\", poll: 1s, \(manners)}" }
         let more = "extra: {url: \"file://\(directory.path)/extra.json\", poll: 5s}"
-        let rules = "{max_bytes: 256KiB, keys: {plain.limit: {type: integer, maximum: \(Document.highestLimit)}}}"
+        let script = #"d=$(cat); case $d in *:\"rejected\"*) echo no; exit 1;; *:\"hanging\"*) sleep 60;; esac"#
+        let check = "{command: [/bin/sh, -c, '\(script)'], timeout: 1s}"
+        let rules =
+            "{max_bytes: 256KiB, keys: {plain.limit: {type: integer, maximum: \(Document.highestLimit)}}, check: \(check)}"
         return """
             runtime_dir: \(runtime.path)
             state_dir: \(state.path)

@@ -8,6 +8,8 @@ struct Document {
         case good, forged
         /// Breaks a rule: to be served once an operator has accepted it.
         case refused
+        /// The command that has the last word over its source says no, or says nothing for too long.
+        case rejected, hanging
     }
 
     /// What one source was seen to give.

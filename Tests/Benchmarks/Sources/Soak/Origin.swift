@@ -111,7 +111,7 @@ final class Origin: @unchecked Sendable {
         default:
             // Another document, in all its glory.
             guard let offer = fault.offer else { return answer(500, [], to: connection) }
-            return give(offer, isSignature, fault.kind == .breaksRule ? head : "", connection)
+            return give(offer, isSignature, fault.kind.isContent ? head : "", connection)
         }
     }
 

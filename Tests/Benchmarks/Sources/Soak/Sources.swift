@@ -151,10 +151,10 @@ final class Sources: @unchecked Sendable {
             return offer
         case .unsigned: return made(.forged)
         case .older, .mirrorLags: return shelf(name).older
-        case .breaksRule:
+        case .breaksRule, .failsCheck, .hangsCheck:
             // Newer than all others as long as it is there.
             pause(name, true)
-            return made(.refused)
+            return made(kind == .breaksRule ? .refused : kind == .failsCheck ? .rejected : .hanging)
         default: return nil
         }
     }
