@@ -161,7 +161,8 @@ extension Assembly {
             isJudged: true
         )
         missing.remove(name)
-        let isNew = publishIfComplete(.source(name), by: revision, trace: decoded.trace)
+        let word = quarantine.acceptance(of: decoded)
+        let isNew = publishIfComplete(.source(name), by: revision, trace: decoded.trace, command: word)
         keep(decoded, stage, fetchedAt: fetchedAt)
         guard isNew else {
             // Other required sources are still missing, something else is pinned, or the same content came in other bytes.

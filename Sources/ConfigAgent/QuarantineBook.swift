@@ -28,8 +28,11 @@ final class QuarantineBook: Sendable {
     }
 
     /// Whether it is taken whatever rules say.
-    func hasAccepted(_ document: DecodedDocument) -> Bool {
-        contents.withLock { $0.hasAccepted(document.source, document.digest) }
+    func hasAccepted(_ document: DecodedDocument) -> Bool { acceptance(of: document) != nil }
+
+    /// By whose word it is taken all the same.
+    func acceptance(of document: DecodedDocument) -> Command? {
+        contents.withLock { $0.acceptance(of: document.source, document.digest) }
     }
 
     /// Lets a document pass, or says why it does not.
@@ -38,7 +41,7 @@ final class QuarantineBook: Sendable {
         let (source, digest) = (document.source, document.digest)
         let now = WallClock.nowNanoseconds
         let (isAccepted, isNews, all) = contents.withLock { quarantine in
-            if quarantine.hasAccepted(source, digest) { return (true, false, quarantine) }
+            if quarantine.acceptance(of: source, digest) != nil { return (true, false, quarantine) }
             let reasons = findings.first.map(\.description)
             let isNews = quarantine.note(source, digest, reasons: reasons, count: findings.count, at: now)
             return (false, isNews, quarantine)

@@ -57,8 +57,9 @@ public struct Quarantine: Hashable, Sendable {
         return true
     }
 
-    public func hasAccepted(_ source: SourceName, _ digest: ContentDigest) -> Bool {
-        index(of: source, digest).map { documents[$0].accepted != nil } ?? false
+    /// By whose word a document is taken all the same; `nil` where nobody has given it.
+    public func acceptance(of source: SourceName, _ digest: ContentDigest) -> Command? {
+        index(of: source, digest).flatMap { documents[$0].accepted }
     }
 
     /// The documents whose digests begin with `digits`.

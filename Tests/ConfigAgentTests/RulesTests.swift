@@ -102,6 +102,7 @@ struct RulesTests {
         running.stop()
         running = try start([app(try ports())])
         #expect(running.value("port") == "70000")
+        #expect(running.agent.generationRecords.map(\.command?.reason) == [nil, "because"], "on the record")
         #expect(running.agent.quarantined.documents.first?.accepted?.reason == "because")
         #expect(running.agent.sourceFacts[sourceName("app")]?.consecutiveFailures == 0)
         try directory.write("app.json", #"{"port": 70001}"#)
@@ -215,16 +216,14 @@ struct RulesTests {
             try #require(ContentDigest(bytes: (0..<32).map { UInt8(truncatingIfNeeded: number >> ($0 % 4 * 8)) }))
         }
         let name = sourceName("app")
+        let command = Command(by: Actor(uid: 0, pid: 1), at: 1)
         for number in 0..<1_000 {
             #expect(quarantine.note(name, try digest(number), reasons: ["r"], count: 1, at: Int64(number)))
-            if number == 5 {
-                let command = Command(by: Actor(uid: 0, pid: 1), at: 1)
-                quarantine.accept(try #require(quarantine.documents.last), command)
-            }
+            if number == 5 { quarantine.accept(try #require(quarantine.documents.last), command) }
         }
         #expect(quarantine.documents.count == Quarantine.most)
-        #expect(quarantine.hasAccepted(name, try digest(5)))
-        #expect(!quarantine.hasAccepted(sourceName("other"), try digest(5)))
+        #expect(quarantine.acceptance(of: name, try digest(5)) == command)
+        #expect(quarantine.acceptance(of: sourceName("other"), try digest(5)) == nil)
         #expect(quarantine.documents.last?.since == 999)
     }
 }
