@@ -4,6 +4,8 @@ public struct StageTimes: Codable, Sendable, Hashable {
     public var id: String
     /// From the request to the last byte of the body.
     public var requestedToReceivedMicroseconds: UInt64?
+    /// From there until a command had answered; `nil` where none was asked.
+    public var receivedToCheckedMicroseconds: UInt64?
     /// From there until it was verified.
     public var receivedToVerifiedMicroseconds: UInt64?
     /// From there until it was decoded.
@@ -16,6 +18,7 @@ public struct StageTimes: Codable, Sendable, Hashable {
     enum CodingKeys: String, CodingKey {
         case id
         case requestedToReceivedMicroseconds = "requested_to_received_us"
+        case receivedToCheckedMicroseconds = "received_to_checked_us"
         case receivedToVerifiedMicroseconds = "received_to_verified_us"
         case verifiedToDecodedMicroseconds = "verified_to_decoded_us"
         case decodedToPublishedMicroseconds = "decoded_to_published_us"
@@ -25,6 +28,7 @@ public struct StageTimes: Codable, Sendable, Hashable {
     public init(
         id: String,
         requestedToReceivedMicroseconds: UInt64? = nil,
+        receivedToCheckedMicroseconds: UInt64? = nil,
         receivedToVerifiedMicroseconds: UInt64? = nil,
         verifiedToDecodedMicroseconds: UInt64? = nil,
         decodedToPublishedMicroseconds: UInt64? = nil,
@@ -32,6 +36,7 @@ public struct StageTimes: Codable, Sendable, Hashable {
     ) {
         self.id = id
         self.requestedToReceivedMicroseconds = requestedToReceivedMicroseconds
+        self.receivedToCheckedMicroseconds = receivedToCheckedMicroseconds
         self.receivedToVerifiedMicroseconds = receivedToVerifiedMicroseconds
         self.verifiedToDecodedMicroseconds = verifiedToDecodedMicroseconds
         self.decodedToPublishedMicroseconds = decodedToPublishedMicroseconds

@@ -344,7 +344,8 @@ extension ReportBuilder {
         return StageTimes(
             id: trace.text,
             requestedToReceivedMicroseconds: between(.requested, .received),
-            receivedToVerifiedMicroseconds: between(.received, .verified),
+            receivedToCheckedMicroseconds: between(.received, .checked),
+            receivedToVerifiedMicroseconds: between(trace[.checked] == nil ? .received : .checked, .verified),
             verifiedToDecodedMicroseconds: between(.verified, .decoded),
             decodedToPublishedMicroseconds: between(.decoded, .published),
             publishedToWorkersMicroseconds: generation.flatMap { arrivals.arrived($0) }

@@ -16,13 +16,16 @@ public enum JourneyText {
         guard let trace = source.status.trace else {
             return "\(title): nothing has come from it since the agent has started\n"
         }
-        let steps: [(name: String, what: String, time: UInt64?)] = [
+        var steps: [(name: String, what: String, time: UInt64?)] = [
             ("received", "from the request to the last byte", trace.requestedToReceivedMicroseconds),
             ("verified", "its bytes are those that were meant", trace.receivedToVerifiedMicroseconds),
             ("decoded", "its content is understood", trace.verifiedToDecodedMicroseconds),
             ("published", "readers see it", trace.decodedToPublishedMicroseconds),
             ("taken up", "by the last of the workers", trace.publishedToWorkersMicroseconds),
         ]
+        if let time = trace.receivedToCheckedMicroseconds {
+            steps.insert(("checked", "its command has answered", time), at: 1)
+        }
         let times = steps.map { $0.time.map { "+\(Durations.microseconds($0))" } ?? "-" }
         let width = times.map(\.count).max() ?? 0
         var lines = ["\(title): the way of its last change"]

@@ -97,6 +97,7 @@ public enum SourcesText {
     private static func stages(_ trace: StageTimes) -> String {
         let stages: [(String, UInt64?)] = [
             ("received", trace.requestedToReceivedMicroseconds),
+            ("checked", trace.receivedToCheckedMicroseconds),
             ("verified", trace.receivedToVerifiedMicroseconds),
             ("decoded", trace.verifiedToDecodedMicroseconds),
             ("published", trace.decodedToPublishedMicroseconds),

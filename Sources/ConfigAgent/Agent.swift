@@ -114,7 +114,7 @@ public final class Agent: Sendable {
                     guard isAnswered else {
                         return pipeline.ask { fetcher.finish(flight, with: box.assembly.overtaken(flight.key)) }
                     }
-                    pipeline.submit(flight, result, version: version, order: order)
+                    pipeline.submit(flight, result.checked(at: Stage.now), version: version, order: order)
                 }
             }
         }

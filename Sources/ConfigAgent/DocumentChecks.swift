@@ -1,3 +1,4 @@
+internal import ConfigFetch
 internal import ConfigGuard
 internal import ConfigSnapshot
 internal import LockLadder
@@ -169,5 +170,14 @@ extension DocumentChecks.State {
         let overtaken = waiting[index].waiting
         waiting[index] = DocumentChecks.Entry(question: question, waiting: [done])
         return overtaken
+    }
+}
+
+extension FetchResult {
+    /// The same, to be gone through once more, now that a command has answered.
+    func checked(at time: UInt64) -> FetchResult {
+        guard case .document(var document) = self else { return self }
+        document.trace[.checked] = time
+        return .document(document)
     }
 }

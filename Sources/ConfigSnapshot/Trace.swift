@@ -7,6 +7,8 @@ public struct Trace: Sendable, Hashable {
         case requested
         /// The last byte of the body arrived.
         case received
+        /// A command has answered, where one has the last word: the stages after this one are gone through again then.
+        case checked
         case verified
         case decoded
         /// The snapshot that holds it was swapped in.
@@ -15,11 +17,11 @@ public struct Trace: Sendable, Hashable {
 
     /// Random, never zero; written as 16 hexadecimal digits.
     public let id: UInt64
-    private var stamps: (UInt64, UInt64, UInt64, UInt64, UInt64)
+    private var stamps: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
     public init(id: UInt64 = UInt64.random(in: 1...UInt64.max)) {
         self.id = id
-        self.stamps = (0, 0, 0, 0, 0)
+        self.stamps = (0, 0, 0, 0, 0, 0)
     }
 
     public subscript(stage: Stage) -> UInt64? {
@@ -28,9 +30,10 @@ public struct Trace: Sendable, Hashable {
                 switch stage {
                 case .requested: stamps.0
                 case .received: stamps.1
-                case .verified: stamps.2
-                case .decoded: stamps.3
-                case .published: stamps.4
+                case .checked: stamps.2
+                case .verified: stamps.3
+                case .decoded: stamps.4
+                case .published: stamps.5
                 }
             return value == 0 ? nil : value
         }
@@ -39,9 +42,10 @@ public struct Trace: Sendable, Hashable {
             switch stage {
             case .requested: stamps.0 = value
             case .received: stamps.1 = value
-            case .verified: stamps.2 = value
-            case .decoded: stamps.3 = value
-            case .published: stamps.4 = value
+            case .checked: stamps.2 = value
+            case .verified: stamps.3 = value
+            case .decoded: stamps.4 = value
+            case .published: stamps.5 = value
             }
         }
     }

@@ -163,19 +163,20 @@ enum EventRecords {
 
     /// A change has come all the way.
     static func arrived(_ journey: Journeys.Journey, generation: UInt64, at end: MonotonicTime) -> JournalRecord {
-        let stamps = Trace.Stage.allCases.filter { $0 != .published }.map { journey.trace[$0] }
-        let times = stamps + [journey.publishedAt?.nanoseconds, end.nanoseconds]
-        let names = [
-            "AGENT_FETCH_US", "AGENT_VERIFY_US", "AGENT_DECODE_US", "AGENT_PUBLISH_US", "AGENT_WORKERS_US",
+        let steps: [(name: String, time: UInt64?)] = [
+            ("AGENT_FETCH_US", journey.trace[.received]), ("AGENT_CHECK_US", journey.trace[.checked]),
+            ("AGENT_VERIFY_US", journey.trace[.verified]), ("AGENT_DECODE_US", journey.trace[.decoded]),
+            ("AGENT_PUBLISH_US", journey.publishedAt?.nanoseconds), ("AGENT_WORKERS_US", end.nanoseconds),
         ]
         var fields: [(name: String, value: String)] = [
             ("AGENT_EVENT", "taken_up"), ("AGENT_SOURCE", journey.source.text),
             ("AGENT_GENERATION", String(generation)), ("AGENT_TRACE", journey.trace.text),
         ]
-        for (name, (start, end)) in zip(names, zip(times, times.dropFirst())) {
-            guard let start, let end else { continue }
+        var last = journey.trace[.requested]
+        for case (let name, let time?) in steps {
             // A worker may have been quicker than the stamp.
-            fields.append((name, String(end > start ? (end - start) / 1_000 : 0)))
+            if let last { fields.append((name, String(time > last ? (time - last) / 1_000 : 0))) }
+            last = time
         }
         var words = ""
         if let start = journey.trace[.requested] {

@@ -28,6 +28,7 @@ enum Samples {
         trace: StageTimes(
             id: "0123456789abcdef",
             requestedToReceivedMicroseconds: 1,
+            receivedToCheckedMicroseconds: 6,
             receivedToVerifiedMicroseconds: 2,
             verifiedToDecodedMicroseconds: 3,
             decodedToPublishedMicroseconds: 4,

@@ -90,6 +90,19 @@ import Testing
 
                 """
         )
+        status.trace?.receivedToCheckedMicroseconds = 21_000
+        let checked = try JourneyText.render("app", [detail("app", status)], style: style)
+        #expect(
+            checked.hasPrefix(
+                """
+                app: the way of its last change
+                  received    +5.0ms  from the request to the last byte
+                  checked    +21.0ms  its command has answered
+                  verified     +40us  its bytes are those that were meant
+                """
+            )
+        )
+        #expect(checked.contains("in all      26.4ms"), "\(checked)")
         let nothing = try JourneyText.render("silent", sources, style: style)
         #expect(nothing == "silent: nothing has come from it since the agent has started\n")
         let problem = #expect(throws: Problem.self) { try JourneyText.render("ap", sources, style: style) }

@@ -44,6 +44,12 @@ struct JourneyTests {
                 "AGENT_WORKERS_US": "1000", "AGENT_LATENCY_US": "3510",
             ]
         )
+        trace[.checked] = 3_003_000
+        journeys.note(try published(8, trace))
+        let checked = try #require(journeys.end(8))
+        let times = EventRecords.arrived(checked, generation: 7, at: MonotonicTime(nanoseconds: 4_510_000)).fields
+            .filter { ["AGENT_FETCH_US", "AGENT_CHECK_US", "AGENT_VERIFY_US"].contains($0.name) }
+        #expect(times.map(\.value) == ["2000", "3", "1"], "a command has answered before it was verified for good")
         #expect(record.message == "generation 7 is in use by all workers, 3.5 ms after source app was asked")
     }
 
