@@ -42,15 +42,7 @@ extension Assembly {
         var layers: [InUse] = []
         for stored in documents {
             let (decoded, revision) = try reexamine(stored)
-            layers.append(
-                InUse(
-                    table: decoded.table,
-                    revision: revision,
-                    location: stored.location,
-                    id: stored.id,
-                    isJudged: false
-                )
-            )
+            layers.append(InUse(stored, decoded, revision))
         }
         hold = Hold(pin: OperatorState.Pin(generation: generation, command: command), layers: layers)
         _ = publishIfComplete(.rollback(generation), command: command)

@@ -128,13 +128,7 @@ extension Assembly {
         let (record, documents) = try store.documents(of: pin.generation)
         let layers = documents.compactMap { stored in
             examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
-                InUse(
-                    table: decoded.table,
-                    revision: revision,
-                    location: stored.location,
-                    id: stored.id,
-                    isJudged: false
-                )
+                InUse(stored, decoded, revision)
             }
         }
         // Why one of them is not used has been told.

@@ -44,6 +44,17 @@ final class Assembly {
                 fetchedAt: revision.fetchedAt
             )
         }
+
+        /// What was in use before, and is again, by an operator's word, whatever the rules are now.
+        init(_ stored: StoredDocument, _ decoded: DecodedDocument, _ revision: SourceRevision) {
+            self.init(
+                table: decoded.table,
+                revision: revision,
+                location: stored.location,
+                id: stored.id,
+                isJudged: false
+            )
+        }
     }
 
     /// What is in use in place of what the sources say.

@@ -26,7 +26,7 @@ struct ValueTests {
             #expect(trace[stage] == nil)
             trace[stage] = UInt64(number + 1)
         }
-        #expect(Trace.Stage.allCases.map { trace[$0] } == [1, 2, 3, 4, 5])
+        #expect(Trace.Stage.allCases.map { trace[$0] } == [1, 2, 3, 4, 5, 6])
     }
 
     @Test func revisionLabel() throws {
