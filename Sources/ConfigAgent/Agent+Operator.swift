@@ -71,7 +71,10 @@ extension Agent {
         do throws(Refusal) {
             let document = try document(inQuarantine: digits, of: source)
             let done = try change(until: deadline, by: { $1.whenWritten() }) { [quarantine] _ in
-                quarantine.accept(document, command)
+                guard quarantine.accept(document, command) else {
+                    let message = "it was forgotten meanwhile, for so many others were refused"
+                    return Refusal("unknown_digest", message, hint: "once its source has said it again: agentctl accept")
+                }
                 return nil
             }
             events(.commanded(.accept(document.digest.short), command, refusal: nil))
@@ -141,7 +144,7 @@ extension Agent {
             let known = first.map { "kept are generations \($0) to \(kept.last?.last ?? $0): agentctl history" }
             throw switch error {
             case .notKept: Refusal("unknown_generation", "\(error)", hint: known ?? "none is kept yet")
-            case .document: Refusal("damaged", "generation \(generation): \(error)", hint: known)
+            case .document, .refused: Refusal("damaged", "generation \(generation): \(error)", hint: known)
             }
         }
     }

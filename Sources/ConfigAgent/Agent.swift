@@ -101,6 +101,7 @@ public final class Agent: Sendable {
             fetcher.noteLastGood(name, revision: assembly.running(name) ?? revision)
         }
         commanded.withLock { $0 = assembly.operatorState }
+        assembly.whenPinned = { [weak self] state in self?.commanded.withLock { $0 = state } }
         if assembly.operatorState.freeze != nil { fetcher.freeze(true) }
         let box = AssemblyBox(assembly)
         self.assembly.withLock { $0 = box }

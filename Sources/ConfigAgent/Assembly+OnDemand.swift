@@ -11,10 +11,9 @@ extension Assembly {
     /// - Returns: what the source is to confirm; `nil` where the copy is not used.
     func restoreAlone(_ stored: StoredDocument) -> SourceRevision? {
         guard let stage = stages[stored.source], stage.isOnDemand, documents.held(stored.source) == nil,
-            let (decoded, revision) = examine(stored, stage)
+            let (decoded, revision, isJudged) = readmit(stored, stage)
         else { return nil }
         documents.hold(alone(decoded.table, revision), revision, isLastGood: true)
-        let isJudged = isKnownGood(decoded, stage)
         return isJudged ? revision : revision.withoutValidators
     }
 

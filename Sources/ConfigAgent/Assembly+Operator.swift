@@ -13,7 +13,7 @@ extension Assembly {
         Dictionary(published.map { ($0.revision.source, $0.revision) }) { first, _ in first }
     }
 
-    var operatorState: OperatorState { OperatorState(pin: hold?.pin, freeze: freeze) }
+    var operatorState: OperatorState { OperatorState(pin: hold?.pin ?? awaitedPin?.pin, freeze: freeze) }
 
     /// The tables in use, first layer first, for whoever wants to know what would be without one of them.
     var tablesInUse: [(revision: SourceRevision, table: LeafTable)] {
@@ -44,6 +44,7 @@ extension Assembly {
             let (decoded, revision) = try reexamine(stored)
             layers.append(InUse(stored, decoded, revision))
         }
+        awaitedPin = nil
         hold = Hold(pin: OperatorState.Pin(generation: generation, command: command), layers: layers)
         _ = publishIfComplete(.rollback(generation), command: command)
     }
@@ -79,6 +80,7 @@ extension Assembly {
     ///
     /// - Returns: the sources whose documents come into use with it.
     func unpin(_ command: Command) -> [SourceName] {
+        awaitedPin = nil
         guard hold != nil else { return [] }
         hold = nil
         guard publishIfComplete(.unpinned, command: command) else { return [] }

@@ -24,13 +24,14 @@ extension Assembly {
         if publishIfComplete(.start) || (hold == nil && restoreLayersOfBefore()) {
             store.noteLoaded(generation)
             recordStart()
-            // What is pinned is in force; behind it the layers of before wait, where the new ones are not complete.
-            if hold != nil, !missing.isEmpty { hasBeenComplete = restoreLayersOfBefore() || layersInForce != nil }
+            // What is pinned is in force; behind it the layers wait, or those of before where the new ones are not complete.
+            if hold != nil { hasBeenComplete = missing.isEmpty || restoreLayersOfBefore() || layersInForce != nil }
             // Neither what was pinned nor what was in use last can be had: then at least nothing changes from here on.
             if let pin, hold == nil { holdCurrent(OperatorState.Pin(generation: generation, command: pin.command)) }
             if isNews { _ = store.keep(operatorState) }
         } else {
             held = Set(inUse.keys)
+            awaitedPin = pin.map { AwaitedPin(pin: $0, isToBeWritten: isNews) }
         }
         return inUse.filter { isLayer($0.key) }.mapValues(\.revision)
     }
@@ -74,7 +75,12 @@ extension Assembly {
                 return (pin, false)
             } catch {
                 events(.store(.pinLost(pin, error)))
-                if case .document(_, .file(let failure)) = error, !failure.isMissing { isPassing = true }
+                // What is there may be had at another time.
+                switch error {
+                case .document(_, .file(let failure)): isPassing = isPassing || !failure.isMissing
+                case .refused: isPassing = true
+                case .notKept, .document: break
+                }
             }
             let instead = OperatorState.Pin(generation: newest, command: pin.command)
             try? restore(instead)
@@ -125,15 +131,25 @@ extension Assembly {
     }
 
     func restore(_ pin: OperatorState.Pin) throws(GenerationFault) {
-        let (record, documents) = try store.documents(of: pin.generation)
-        let layers = documents.compactMap { stored in
-            examine(stored, stages[stored.source] ?? Stage(ofRemoved: stored)).map { decoded, revision in
-                InUse(stored, decoded, revision)
+        var layers: [InUse] = []
+        for stored in try store.documents(of: pin.generation).documents {
+            let stage = (stages[stored.source] ?? Stage(ofRemoved: stored)).wide(for: stored)
+            do throws(StageFailure) {
+                let (decoded, revision) = try examine(stored, stage)
+                layers.append(InUse(stored, decoded, revision))
+            } catch {
+                throw .refused(stored.source, error.description)
             }
         }
-        // Why one of them is not used has been told.
-        guard layers.count == record.layers.count else { throw .notKept(pin.generation) }
         hold = Hold(pin: pin, layers: layers)
+    }
+
+    /// What was pinned is lost, and what has come is pinned in its place: then at least nothing changes from here on.
+    func takePlace(of awaited: AwaitedPin) {
+        awaitedPin = nil
+        holdCurrent(OperatorState.Pin(generation: generation, command: awaited.pin.command))
+        whenPinned(operatorState)
+        if awaited.isToBeWritten { _ = store.keep(operatorState) }
     }
 
     func holdCurrent(_ pin: OperatorState.Pin) {
@@ -146,10 +162,7 @@ extension Assembly {
     }
 
     func restore(_ stored: StoredDocument, _ stage: Stage) {
-        guard let (decoded, revision) = examine(stored, stage) else { return }
-        // Rules hold back what is new. What was accepted once stays until something better comes, and its source is asked
-        // for the whole of it, so that what is wrong with it is told.
-        let isJudged = isKnownGood(decoded, stage)
+        guard let (decoded, revision, isJudged) = readmit(stored, stage) else { return }
         inUse[stored.source] = InUse(
             table: decoded.table,
             revision: isJudged ? revision : revision.withoutValidators,
@@ -161,32 +174,48 @@ extension Assembly {
         events(.lastGoodUsed(revision))
     }
 
-    func examine(_ stored: StoredDocument, _ stage: Stage) -> (DecodedDocument, SourceRevision)? {
+    /// Takes back what was accepted once. Rules and limits hold back what is new: it stays until something better comes, and
+    /// where it does not fulfil them its source is asked for the whole of it, so that what is wrong with it is told.
+    ///
+    /// - Returns: with it, whether it is known to fulfil them; `nil` where it is not to be believed, which has been told.
+    func readmit(_ stored: StoredDocument, _ stage: Stage) -> (DecodedDocument, SourceRevision, isJudged: Bool)? {
+        do throws(StageFailure) {
+            let (decoded, revision) = try examine(stored, stage)
+            return (decoded, revision, isKnownGood(decoded, stage))
+        } catch {}
+        do throws(StageFailure) {
+            let (decoded, revision) = try examine(stored, stage.wide(for: stored))
+            return (decoded, revision, false)
+        } catch {
+            events(.sourceFailed(stored.source, error, inARow: 1, generation: generation))
+            return nil
+        }
+    }
+
+    private func examine(
+        _ stored: StoredDocument,
+        _ stage: Stage
+    ) throws(StageFailure) -> (DecodedDocument, SourceRevision) {
         // Another place gives the same ETag another meaning.
         let validators = stored.location == stage.location ? stored.validators : .none
         var trace = Trace()
         trace[.requested] = now
         trace[.received] = now
         let document = Stage.fetched(stored, validators: validators, trace)
-        do throws(StageFailure) {
-            let verdict = try verify(document, stage, .keeping)
-            let decoded = try decode(verdict.document, stage)
-            // Whatever has become of the list of versions: what is stored was accepted once.
-            note(verdict, stage)
-            // Who says that nothing has changed does not say that it is still to be believed.
-            let isBelieved = stage.verifier.policy?.distrust(of: decoded.signed) == nil
-            let revision = SourceRevision(
-                source: stored.source,
-                digest: decoded.digest,
-                signed: decoded.signed,
-                validators: isBelieved ? validators : .none,
-                fetchedAt: stored.fetchedAt,
-                traceID: trace.text
-            )
-            return (decoded, revision)
-        } catch {
-            events(.sourceFailed(stored.source, error, inARow: 1, generation: generation))
-            return nil
-        }
+        let verdict = try verify(document, stage, .keeping)
+        let decoded = try decode(verdict.document, stage)
+        // Whatever has become of the list of versions: what is stored was accepted once.
+        note(verdict, stage)
+        // Who says that nothing has changed does not say that it is still to be believed.
+        let isBelieved = stage.verifier.policy?.distrust(of: decoded.signed) == nil
+        let revision = SourceRevision(
+            source: stored.source,
+            digest: decoded.digest,
+            signed: decoded.signed,
+            validators: isBelieved ? validators : .none,
+            fetchedAt: stored.fetchedAt,
+            traceID: trace.text
+        )
+        return (decoded, revision)
     }
 }

@@ -57,6 +57,12 @@ final class Assembly {
         }
     }
 
+    struct AwaitedPin {
+        let pin: OperatorState.Pin
+        /// Whether what takes its place is to be written: not where it may be read at another time.
+        let isToBeWritten: Bool
+    }
+
     /// What is in use in place of what the sources say.
     struct Hold {
         var pin: OperatorState.Pin
@@ -82,6 +88,8 @@ final class Assembly {
     private(set) var current: Snapshot?
     /// The layers of `current`; `nil` while there is none.
     private(set) var currentLayers: [SourceName]?
+    /// What an operator has pinned while there is nothing to pin: the first that comes is.
+    var awaitedPin: AwaitedPin?
     /// Sources whose documents wait for those of other required sources.
     var held: Set<SourceName> = []
     private var failures: [SourceName: (count: Int, code: String)] = [:]
@@ -95,6 +103,8 @@ final class Assembly {
     /// Whether all that has to be there of the layers has been: until then nothing is published of them.
     var hasBeenComplete = false
     var freeze: Command?
+    /// Told when something is pinned without a command.
+    var whenPinned: (OperatorState) -> Void = { _ in }
     /// Of a generation that the store has not been told of.
     var record: GenerationRecord?
 
@@ -154,8 +164,8 @@ final class Assembly {
         for (name, stage) in stages {
             // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
             // what is required of its signature now.
-            let hasOtherRules = old[name]?.rules != stage.rules
-            if hasOtherRules { inUse[name]?.isJudged = stage.rules.isEmpty }
+            let hasOtherRules = old[name]?.rules != stage.rules || old[name]?.form != stage.form
+            if hasOtherRules { inUse[name]?.isJudged = false }
             guard
                 inUse[name]?.location != stage.location || old[name]?.verifier.policy != stage.verifier.policy
                     || hasOtherRules
@@ -170,7 +180,7 @@ final class Assembly {
         noteTrust()
         let moved = stages.keys.filter { name in
             old[name]?.location != stages[name]?.location || old[name]?.verifier.policy != stages[name]?.verifier.policy
-                || old[name]?.rules != stages[name]?.rules
+                || old[name]?.rules != stages[name]?.rules || old[name]?.form != stages[name]?.form
         }
         documents.adopt(next, dropping: Set(moved))
         var restored: Set<SourceName> = []
@@ -179,7 +189,9 @@ final class Assembly {
             if inUse[document.source] != nil { restored.insert(document.source) }
         }
         noteMissing()
-        if publishIfComplete(.configuration) {
+        let before = currentLayers
+        // Which layers are in force is to be known at the next start, too, whatever has come of their content.
+        if publishIfComplete(.configuration) || currentLayers != before {
             store.keep([], layers: currentLayers, record: takeRecord(), generation: generation)
         }
         var revisions = inUse.filter { isLayer($0.key) }.mapValues(\.revision)
@@ -201,7 +213,8 @@ final class Assembly {
         command: Command? = nil
     ) -> Bool {
         guard let layers = layersToPublish() else { return false }
-        currentLayers = layers.map(\.revision.source)
+        // What is pinned has layers of its own, which are not those that come back after it.
+        if hold == nil { currentLayers = layers.map(\.revision.source) }
         let merged = LayerMerge(layers.map(\.table))
         let digest = merged.table.contentDigest
         guard digest != current?.digest else { return false }
@@ -227,6 +240,7 @@ final class Assembly {
         // Told first, so that whatever the publication sets off is told after it.
         events(.published(snapshot, source: revision, trace: trace))
         publisher.publish(snapshot)
+        if hold == nil, let awaited = awaitedPin { takePlace(of: awaited) }
         return true
     }
 

@@ -59,11 +59,11 @@ final class QuarantineBook: Sendable {
     }
 
     /// Takes a document all the same, from when its source says it again.
-    func accept(_ document: Quarantine.Document, _ command: Command) {
-        let all = contents.withLock { quarantine in
-            quarantine.accept(document, command)
-            return quarantine
-        }
-        store.keep(all)
+    ///
+    /// - Returns: `false` where so many others were refused meanwhile that it is forgotten.
+    func accept(_ document: Quarantine.Document, _ command: Command) -> Bool {
+        let all = contents.withLock { $0.accept(document, command) ? $0 : nil }
+        if let all { store.keep(all) }
+        return all != nil
     }
 }

@@ -16,6 +16,14 @@ struct Stage {
     let verifier: Verifier
     let decoder: DocumentDecoder
     let rules: GuardRules
+    /// What a document may be at all, before any rules.
+    let form: Form
+
+    struct Form: Equatable {
+        let maxBytes: Int
+        let limits: DocumentDecoder.Limits
+        let format: DocumentFormat?
+    }
 
     init(_ source: AgentPlan.Source) {
         isOnDemand = source.fetch.isOnDemand
@@ -23,6 +31,7 @@ struct Stage {
         location = StoredDocument.location(url: source.fetch.location, unixSocket: source.fetch.unixSocket)
         verifier = Verifier(maxBytes: source.fetch.maxBytes, policy: source.fetch.policy)
         rules = source.rules
+        form = Form(maxBytes: source.fetch.maxBytes, limits: source.limits, format: source.format)
         decoder = DocumentDecoder(
             limits: source.limits,
             format: source.format,
@@ -32,16 +41,33 @@ struct Stage {
 
     /// For a document that was accepted once, of a source that is no longer configured.
     init(ofRemoved stored: StoredDocument) {
-        isOnDemand = false
-        version = 0
-        location = stored.location
-        verifier = Verifier(maxBytes: 1 << 30)
-        rules = GuardRules()
-        decoder = DocumentDecoder(
+        self.init(of: stored, version: 0, isOnDemand: false, location: stored.location, policy: nil)
+    }
+
+    /// For a document that was accepted once, when its source might have other limits: believed by the rules of now, and
+    /// read whatever they allow.
+    func wide(for stored: StoredDocument) -> Stage {
+        Stage(of: stored, version: version, isOnDemand: isOnDemand, location: location, policy: verifier.policy)
+    }
+
+    private init(
+        of stored: StoredDocument,
+        version: UInt64,
+        isOnDemand: Bool,
+        location: String,
+        policy: SignaturePolicy?
+    ) {
+        self.isOnDemand = isOnDemand
+        self.version = version
+        self.location = location
+        form = Form(
+            maxBytes: 1 << 30,
             limits: DocumentDecoder.Limits(maxDepth: 512, maxKeys: 10_000_000),
-            format: stored.format,
-            urlPath: ""
+            format: stored.format
         )
+        verifier = Verifier(maxBytes: form.maxBytes, policy: policy)
+        rules = GuardRules()
+        decoder = DocumentDecoder(limits: form.limits, format: form.format, urlPath: "")
     }
 
     static var now: UInt64 { MonotonicTime.now.nanoseconds }

@@ -102,15 +102,16 @@ public struct GenerationRecord: Hashable, Sendable {
     }
 
     init?(parsing bytes: [UInt8]) {
-        guard let text = FieldText(Self.title, parsing: bytes), let generation: UInt64 = text.number("generation"),
-            let publishedAt: Int64 = text.number("published-at"),
+        guard let text = FieldText(Self.title, parsing: bytes),
+            let generation = text.first("generation").flatMap({ UInt64(generation: $0) }),
+            let publishedAt = text.first("published-at").flatMap({ Int64(time: $0) }),
             let digest = text.first("digest").flatMap({ ContentDigest(text: $0) }),
             let keys: Int = text.number("keys"), let cause = text.first("cause").flatMap({ Cause($0) })
         else { return nil }
         let lines = text.all("layer")
         layers = lines.compactMap { Layer($0) }
         let numbers = (text.first("starts") ?? "").split(separator: " ")
-        starts = numbers.compactMap { UInt64($0) }
+        starts = numbers.compactMap { UInt64(generation: $0) }
         guard layers.count == lines.count, starts.count == numbers.count,
             zip([generation] + starts, starts).allSatisfy({ $0 < $1 })
         else { return nil }
@@ -127,7 +128,7 @@ extension GenerationRecord.Layer {
     fileprivate init?(_ line: String) {
         let words = FieldText.words(line, atMost: 4)
         guard words.count == 4, let source = SourceName(String(words[0])), let id = DocumentID(words[1]),
-            let fetchedAt = Int64(words[2])
+            let fetchedAt = Int64(time: words[2])
         else { return nil }
         self.init(source: source, id: id, label: String(words[3]), fetchedAt: fetchedAt)
     }
@@ -155,7 +156,7 @@ extension GenerationRecord.Cause {
             guard let name = SourceName(name) else { return nil }
             self = .source(name)
         case ("rollback", let number?):
-            guard let number = UInt64(number) else { return nil }
+            guard let number = UInt64(generation: number) else { return nil }
             self = .rollback(number)
         default: return nil
         }
@@ -170,7 +171,8 @@ extension FieldText {
 
     func command(_ name: String) -> Command? {
         let words = Self.words(first(name) ?? "", atMost: 4)
-        guard words.count == 4, let at = Int64(words[0]), let uid = UInt32(words[1]), let pid = Int32(words[2]) else {
+        guard words.count == 4, let at = Int64(time: words[0]), let uid = UInt32(words[1]), let pid = Int32(words[2])
+        else {
             return nil
         }
         let user = words[3].isEmpty ? nil : String(words[3])

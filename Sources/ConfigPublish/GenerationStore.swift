@@ -18,11 +18,14 @@ public struct Retention: Hashable, Sendable {
 public enum GenerationFault: Error, Sendable, Hashable, CustomStringConvertible {
     case notKept(UInt64)
     case document(SourceName, StoredDocumentFault)
+    /// It is there, and is not to be used now, for this reason.
+    case refused(SourceName, String)
 
     public var description: String {
         switch self {
         case .notKept(let generation): "generation \(generation) is not kept"
         case .document(let source, let fault): "its document of source '\(source)' cannot be used: \(fault)"
+        case .refused(let source, let why): "its document of source '\(source)' is refused: \(why)"
         }
     }
 }

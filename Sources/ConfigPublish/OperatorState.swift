@@ -35,8 +35,8 @@ public struct OperatorState: Hashable, Sendable {
 
     init?(parsing bytes: [UInt8]) {
         guard let text = FieldText(Self.title, parsing: bytes) else { return nil }
-        if let generation: UInt64 = text.number("pin") {
-            guard let command = text.command("pinned") else { return nil }
+        if let number = text.first("pin") {
+            guard let generation = UInt64(generation: number), let command = text.command("pinned") else { return nil }
             pin = Pin(generation: generation, command: command)
         }
         freeze = text.command("frozen")

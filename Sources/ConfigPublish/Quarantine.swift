@@ -65,9 +65,11 @@ public struct Quarantine: Hashable, Sendable {
     /// The documents whose digests begin with `digits`.
     public func documents(_ digits: String) -> [Document] { documents.filter { $0.digest.hex.hasPrefix(digits) } }
 
-    public mutating func accept(_ document: Document, _ command: Command) {
-        guard let index = index(of: document.source, document.digest) else { return }
+    /// - Returns: `false` where it is not among them any more.
+    public mutating func accept(_ document: Document, _ command: Command) -> Bool {
+        guard let index = index(of: document.source, document.digest) else { return false }
         documents[index].accepted = command
+        return true
     }
 
     /// It fulfils the rules after all.
@@ -104,7 +106,7 @@ public struct Quarantine: Hashable, Sendable {
             let words = line.split(separator: " ", omittingEmptySubsequences: false)
             guard words.count == 5, let source = SourceName(String(words[0])),
                 let digest = ContentDigest(hex: words[1]),
-                let count = Int(words[2]), let since = Int64(words[3]), let last = Int64(words[4])
+                let count = Int(words[2]), let since = Int64(time: words[3]), let last = Int64(time: words[4])
             else { return nil }
             let command = text.command("accepted-\(number)")
             if command == nil, text.first("accepted-\(number)") != nil { return nil }

@@ -185,8 +185,7 @@ public final class Store: Sendable {
                 return Self.unknownGeneration
             }
             // So is a number that no run of this agent can have reached.
-            let number = UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
-            return number < .max / 2 ? number : Self.unknownGeneration
+            return UInt64(generation: String(decoding: digits, as: UTF8.self)) ?? Self.unknownGeneration
         } catch  where error.isMissing {
             return 0
         }
@@ -235,8 +234,9 @@ public final class Store: Sendable {
             guard tried.insert(layer.id).inserted, let older = try? generations.document(source, layer.id) else {
                 continue
             }
-            // In its place again, or the next start would have to find it again.
-            keep([older], layers: nil, generation: 0)
+            // In its place again, or the next start would have to find it again; but not in the place of what is there, and
+            // may be read at another time.
+            if fault?.wasSetAside != false { keep([older], layers: nil, generation: 0) }
             let missing = FileError(operation: "open", path: documentDirectory + "/" + source.text, code: ENOENT)
             return (older, fault ?? .file(missing))
         }

@@ -36,4 +36,34 @@ struct RetentionTests {
         let names = try FileManager.default.contentsOfDirectory(atPath: directory.path("generations"))
         #expect(names == ["3"])
     }
+
+    @Test("Numbers that no agent can have written end none that reads them")
+    func absurd() throws {
+        func record(_ generation: UInt64, at time: Int64, starts: UInt64? = nil) -> GenerationRecord {
+            var record = GenerationRecord(
+                generation: generation,
+                publishedAt: time,
+                digest: LeafTable.empty.contentDigest,
+                keys: 0,
+                cause: .start,
+                layers: []
+            )
+            if let starts { record.noteStart(starts, keeping: nil) }
+            return record
+        }
+        #expect(GenerationRecord(parsing: record(7, at: 1_000).bytes) == record(7, at: 1_000))
+        #expect(GenerationRecord(parsing: record(.max, at: 1_000).bytes) == nil)
+        #expect(GenerationRecord(parsing: record(7, at: 1_000, starts: .max - 1).bytes) == nil)
+        #expect(GenerationRecord(parsing: record(7, at: .min).bytes) == nil)
+        #expect(GenerationRecord(parsing: record(7, at: .max).bytes) == nil)
+        let directory = try TemporaryDirectory()
+        try FileManager.default.createDirectory(
+            atPath: directory.path("generations"),
+            withIntermediateDirectories: true
+        )
+        let planted = directory.path("generations/\(UInt64.max)")
+        try Data(record(.max, at: 1_000).bytes).write(to: URL(filePath: planted))
+        #expect(Store(directory: directory.path) { _ in }.open() < .max / 2)
+        #expect(!FileManager.default.fileExists(atPath: planted), "set aside")
+    }
 }

@@ -102,7 +102,7 @@ private func checkWritten(_ input: [UInt8]) {
     require(OperatorState(parsing: state.bytes) == state, "commands are lost")
     var quarantine = Quarantine()
     _ = quarantine.note(source, digest, reasons: words, count: words.count, at: seed)
-    if let refused = quarantine.documents.first { quarantine.accept(refused, command) }
+    if let refused = quarantine.documents.first { _ = quarantine.accept(refused, command) }
     let kept = Quarantine(parsing: quarantine.bytes)?.documents.first
     require(kept?.reasons == words && kept?.accepted == command, "what was refused, and why, is lost")
     let record = GenerationRecord(
