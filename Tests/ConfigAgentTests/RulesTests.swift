@@ -217,23 +217,17 @@ struct RulesTests {
         }
         let name = sourceName("app")
         let command = Command(by: Actor(uid: 0, pid: 1), at: 1)
+        var forgotten: Quarantine.Document?
         for number in 0..<1_000 {
             #expect(quarantine.note(name, try digest(number), reasons: ["r"], count: 1, at: Int64(number)))
+            if number == 7 { forgotten = quarantine.documents.last }
             if number == 5 { #expect(quarantine.accept(try #require(quarantine.documents.last), command)) }
         }
         #expect(quarantine.documents.count == Quarantine.most)
         #expect(quarantine.acceptance(of: name, try digest(5)) == command)
         #expect(quarantine.acceptance(of: sourceName("other"), try digest(5)) == nil)
         #expect(quarantine.documents.last?.since == 999)
-        let gone = Quarantine.Document(
-            source: name,
-            digest: try digest(7),
-            reasons: ["r"],
-            count: 1,
-            since: 7,
-            last: 7,
-            times: 1
-        )
+        let gone = try #require(forgotten)
         #expect(!quarantine.accept(gone, command), "forgotten, it cannot be accepted")
     }
 }
