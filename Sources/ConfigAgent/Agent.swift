@@ -107,11 +107,13 @@ public final class Agent: Sendable {
         self.assembly.withLock { $0 = box }
         let (fetcher, checks) = (fetcher, checks)
         let isPipelineRunning = pipeline.start { [pipeline] flight, result, version, order in
-            switch box.assembly.process(flight.key, result, version: version, order: order) {
+            let progress = box.assembly.process(flight.key, result, version: version, order: order)
+            checks.settle(order)
+            switch progress {
             case .done(let outcome): fetcher.finish(flight, with: outcome)
             case .checking(let question):
                 // Meanwhile others have their turn; then the same document comes once more, with what was found.
-                checks.ask(question) { isAnswered in
+                checks.ask(question, order: order) { isAnswered in
                     guard isAnswered else {
                         return pipeline.ask { fetcher.finish(flight, with: box.assembly.overtaken(flight.key)) }
                     }

@@ -189,7 +189,7 @@ extension Assembly {
             quarantine.forget(document)
             return nil
         }
-        switch checks.take(document.source, document.digest, check) {
+        switch checks.answer(for: document.source, document.digest, check) {
         case nil:
             return DocumentChecks.Question(
                 source: document.source,

@@ -21,7 +21,14 @@ final class DocumentChecks: Sendable {
     /// Told once whether there is an answer to take, or the question was overtaken by a newer one.
     typealias Done = @Sendable (_ isAnswered: Bool) -> Void
 
+    fileprivate struct Waiter: Sendable {
+        /// Of the result that comes again.
+        var order: UInt64
+        var done: Done
+    }
+
     fileprivate struct Answered {
+        var source: SourceName
         var digest: ContentDigest
         var check: Check
         var answer: CheckAnswer
@@ -30,7 +37,7 @@ final class DocumentChecks: Sendable {
     fileprivate struct Entry: Sendable {
         let question: Question
         /// Those that wait for the same answer: of a document that comes again before it is known.
-        var waiting: [Done]
+        var waiting: [Waiter]
 
         func asksTheSame(as other: Question) -> Bool {
             question.source == other.source && question.digest == other.digest && question.check == other.check
@@ -43,12 +50,12 @@ final class DocumentChecks: Sendable {
         /// One for each thread.
         var running: [Entry] = []
         var threads = 0
-        /// The last answer for each source, until it is taken.
-        var answers: [SourceName: Answered] = [:]
+        /// By the order of a result that comes again, until it has come: one for each that has waited.
+        var answers: [UInt64: Answered] = [:]
     }
 
     /// Commands at a time.
-    private static let most = 8
+    static let most = 8
     /// Who wait for one answer; whoever waited longest is not waited for any more.
     private static let mostWaiting = 4
     /// Where commands are run; `nil` where there is no such place.
@@ -60,24 +67,29 @@ final class DocumentChecks: Sendable {
 
     init(socket: String?) { self.socket = socket }
 
-    /// What was found, if it was asked for just this.
-    func take(_ source: SourceName, _ digest: ContentDigest, _ check: Check) -> CheckAnswer? {
-        let answered = state.withLock { $0.answers.removeValue(forKey: source) }
-        guard let answered, answered.digest == digest, answered.check == check else { return nil }
-        return answered.answer
+    /// What was found, if somebody who is still to come again has asked for just this.
+    func answer(for source: SourceName, _ digest: ContentDigest, _ check: Check) -> CheckAnswer? {
+        state.withLock { state in
+            state.answers.values.first { $0.source == source && $0.digest == digest && $0.check == check }?.answer
+        }
     }
+
+    /// A result has come, perhaps again: whatever has become of it, what was found for it is not for a later one.
+    func settle(_ order: UInt64) { state.withLock { $0.answers[order] = nil } }
 
     /// Has a document checked.
     ///
-    /// - Parameter done: called on another thread, unless there is none; not at all once ``stop(until:)`` was called.
-    func ask(_ question: Question, done: @escaping Done) {
+    /// - Parameters:
+    ///   - order: of the result, which has to be settled once it has come again.
+    ///   - done: called on another thread, unless there is none; not at all once ``stop(until:)`` was called.
+    func ask(_ question: Question, order: UInt64, done: @escaping Done) {
         let (needsThread, overtaken) = state.withLock { state in
-            let overtaken = state.add(question, done, atMost: Self.mostWaiting)
+            let overtaken = state.add(question, Waiter(order: order, done: done), atMost: Self.mostWaiting)
             guard state.threads < Self.most, !state.waiting.isEmpty else { return (false, overtaken) }
             state.threads += 1
             return (true, overtaken)
         }
-        for done in overtaken { done(false) }
+        for waiter in overtaken { waiter.done(false) }
         guard needsThread, NamedThread("agent-check", { self.work() }) == nil else { return }
         // Those that run go on with what waits; where none does, it has failed.
         let left = state.withLock { state in
@@ -91,10 +103,16 @@ final class DocumentChecks: Sendable {
 
     private func answer(_ entry: Entry, _ answer: CheckAnswer) {
         let question = entry.question
-        state.withLock {
-            $0.answers[question.source] = Answered(digest: question.digest, check: question.check, answer: answer)
+        let answered = Answered(
+            source: question.source,
+            digest: question.digest,
+            check: question.check,
+            answer: answer
+        )
+        state.withLock { state in
+            for waiter in entry.waiting { state.answers[waiter.order] = answered }
         }
-        for done in entry.waiting { done(true) }
+        for waiter in entry.waiting { waiter.done(true) }
     }
 
     private func work() {
@@ -152,23 +170,23 @@ extension DocumentChecks.State {
     /// - Returns: those whose question is not asked any more.
     fileprivate mutating func add(
         _ question: DocumentChecks.Question,
-        _ done: @escaping DocumentChecks.Done,
+        _ waiter: DocumentChecks.Waiter,
         atMost most: Int
-    ) -> [DocumentChecks.Done] {
+    ) -> [DocumentChecks.Waiter] {
         if let index = running.firstIndex(where: { $0.asksTheSame(as: question) }) {
-            running[index].waiting.append(done)
+            running[index].waiting.append(waiter)
             return running[index].waiting.count > most ? [running[index].waiting.removeFirst()] : []
         }
         guard let index = waiting.firstIndex(where: { $0.question.source == question.source }) else {
-            waiting.append(DocumentChecks.Entry(question: question, waiting: [done]))
+            waiting.append(DocumentChecks.Entry(question: question, waiting: [waiter]))
             return []
         }
         if waiting[index].asksTheSame(as: question) {
-            waiting[index].waiting.append(done)
+            waiting[index].waiting.append(waiter)
             return waiting[index].waiting.count > most ? [waiting[index].waiting.removeFirst()] : []
         }
         let overtaken = waiting[index].waiting
-        waiting[index] = DocumentChecks.Entry(question: question, waiting: [done])
+        waiting[index] = DocumentChecks.Entry(question: question, waiting: [waiter])
         return overtaken
     }
 }

@@ -53,19 +53,23 @@ struct DocumentChecksTests {
         defer { close(silent) }
         let checks = DocumentChecks(socket: directory.path("check.sock"))
         let told = Told()
-        for _ in 0..<20 { checks.ask(try question("app", "1")) { told.note($0) } }
+        for order in 0..<20 { checks.ask(try question("app", "1"), order: UInt64(order)) { told.note($0) } }
         #expect(told.count(false) == 16 && told.count(true) == 0)
         // As many sources as there are threads, so that others wait.
-        for number in 0..<7 { checks.ask(try question("s\(number)", "1")) { told.note($0) } }
+        for number in 0..<7 {
+            checks.ask(try question("s\(number)", "1"), order: 20 + UInt64(number)) { told.note($0) }
+        }
         #expect(told.count(false) == 16)
-        for version in 2...5 { checks.ask(try question("other", "\(version)")) { told.note($0) } }
+        for version in 2...5 {
+            checks.ask(try question("other", "\(version)"), order: 30 + UInt64(version)) { told.note($0) }
+        }
         #expect(told.count(false) == 19)
         #expect(checks.stop(until: .now.advanced(byNanoseconds: 20_000_000_000)))
         // Ended, nobody is told anything.
         #expect(told.count(true) == 0 && told.count(false) == 19)
     }
 
-    @Test("Where nobody runs checks, that is the answer, once")
+    @Test("Where nobody runs checks, that is the answer, until who has asked has come for it")
     func nobody() throws {
         close(silent)
         unlink(directory.path("check.sock"))
@@ -73,13 +77,21 @@ struct DocumentChecksTests {
             let checks = DocumentChecks(socket: socket)
             let asked = try question("app", "1")
             let done = WakeSignal()
-            checks.ask(asked) { if $0 { done.raise() } }
+            checks.ask(asked, order: 7) { if $0 { done.raise() } }
             try #require(done.wait(until: .now.advanced(byNanoseconds: 20_000_000_000)))
-            guard case .notRun = checks.take(asked.source, asked.digest, asked.check) else {
-                Issue.record("an answer without anybody")
-                return
+            // Another document of its source, and one that has come for its own.
+            let other = try question("app", "2")
+            checks.ask(other, order: 8) { if $0 { done.raise() } }
+            try #require(done.wait(until: .now.advanced(byNanoseconds: 20_000_000_000)))
+            for (question, order) in [(asked, UInt64(7)), (other, 8)] {
+                guard case .notRun = checks.answer(for: question.source, question.digest, question.check) else {
+                    Issue.record("no answer to \(order)")
+                    return
+                }
+                // Whatever has become of its result: superseded, overtaken, frozen.
+                checks.settle(order)
+                #expect(checks.answer(for: question.source, question.digest, question.check) == nil)
             }
-            #expect(checks.take(asked.source, asked.digest, asked.check) == nil)
             #expect(checks.stop(until: .now.advanced(byNanoseconds: 20_000_000_000)))
         }
     }
