@@ -89,8 +89,9 @@ static void make_mounts(const char *const *hidden) {
     if (mount_setattr(-1, "/", AT_RECURSIVE, &attributes, sizeof attributes) != 0) fail("make everything read-only");
 }
 
-// No sockets, of whatever kind: a name in the file system leads out of a network of its own. No memory that stays when nobody
-// has it mapped, and nobody's keys.
+// No sockets, of whatever kind: a name in the file system leads out of a network of its own, also from a pair that was
+// connected to nothing else. No memory that no process answers for, or that stays when nobody has it mapped, and
+// nobody's keys.
 static void forbid_calls(void) {
 #if defined(__x86_64__)
     const uint32_t machine = AUDIT_ARCH_X86_64;
@@ -102,20 +103,25 @@ static void forbid_calls(void) {
 #else
 #error "which system calls make sockets here?"
 #endif
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, machine, 0, 9),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 7, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 6, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_shmget, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_keyctl, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_add_key, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_request_key, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    static const uint32_t forbidden[] = {
+        __NR_socket, __NR_socketpair, __NR_io_uring_setup,
+        __NR_shmget, __NR_msgget, __NR_semget, __NR_mq_open,
+        __NR_keyctl, __NR_add_key, __NR_request_key,
     };
+    enum { count = sizeof forbidden / sizeof *forbidden, refuse = 5 + count };
+    // Jumps are counted from the next one.
+    struct sock_filter filter[refuse + 1] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, machine, 0, refuse - 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, refuse - 4, 0),
+        [refuse - 1] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        [refuse] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    for (int at = 4; at < refuse - 1; at++) {
+        struct sock_filter same = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden[at - 4], refuse - at - 1, 0);
+        filter[at] = same;
+    }
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) fail("forbid system calls");
 }
@@ -158,6 +164,8 @@ static void follow(pid_t child) {
 static void begin(const cs_command *command) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail("bind it to its parent");
     make_mounts(command->hidden);
+    // Until exec, the child is as private.
+    cs_keep_private();
     pid_t child = fork();
     if (child < 0) fail("make a process");
     if (child == 0) run(command);
@@ -223,8 +231,6 @@ int cs_seal_memory(int descriptor) {
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-void cs_end_with_parent(void) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // Nobody looks into what it holds.
-    prctl(PR_SET_DUMPABLE, 0);
-}
+void cs_end_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+void cs_keep_private(void) { prctl(PR_SET_DUMPABLE, 0); }

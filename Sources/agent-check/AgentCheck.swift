@@ -28,6 +28,8 @@ struct AgentCheck: ParsableCommand {
     var hide: [String] = []
 
     mutating func run() throws {
+        // A command of the same user's may try.
+        cs_keep_private()
         if let listen {
             cs_end_with_parent()
             try Listener(path: listen, arguments: ["--isolate"] + hide.flatMap { ["--hide", $0] }).run()

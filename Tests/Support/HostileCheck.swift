@@ -35,6 +35,21 @@ public struct HostileCheck: Sendable, CustomStringConvertible {
             """
         ),
         HostileCheck(
+            "has sockets without asking for one",
+            // One that takes datagrams sends them to whatever name it likes, and what is on its way is nobody's memory.
+            """
+            python3 - <<'EOF'
+            import socket, sys
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
+                try:
+                    socket.socketpair(socket.AF_UNIX, kind)
+                except OSError:
+                    continue
+                sys.exit("has a pair of sockets")
+            EOF
+            """
+        ),
+        HostileCheck(
             "writes",
             """
             for place in /tmp /var/tmp /dev/shm /etc / "$(dirname SECRET)" "$(dirname "$0")"; do
@@ -45,6 +60,16 @@ public struct HostileCheck: Sendable, CustomStringConvertible {
             """
         ),
         HostileCheck("reads what is the agent's", #"if cat SECRET; then echo read; exit 1; fi; exit 0"#),
+        HostileCheck(
+            "looks into what runs it",
+            """
+            for file in mem environ maps; do
+                if (: <"/proc/$PPID/$file") 2>/dev/null; then echo "opened $file"; exit 1; fi
+            done
+            if ls "/proc/$PPID/fd/" 2>/dev/null; then echo "saw what it has open"; exit 1; fi
+            exit 0
+            """
+        ),
         HostileCheck(
             "multiplies",
             reasons: ["did not end", "processes", "fork", "signal", "was ended"],
@@ -90,6 +115,9 @@ public struct HostileCheck: Sendable, CustomStringConvertible {
             import ctypes, sys
             libc = ctypes.CDLL(None)
             if libc.shmget(0, 64 << 20, 0o1600) >= 0: sys.exit("made shared memory")
+            if libc.msgget(0, 0o1600) >= 0: sys.exit("made a queue of messages")
+            if libc.semget(0, 32000, 0o1600) >= 0: sys.exit("made semaphores")
+            if libc.mq_open(b"/MARK", 0o102, 0o600, None) >= 0: sys.exit("made a queue of messages with a name")
             if libc.syscall(250 if sys.maxsize > 2**32 else 0, 0, -3, 0) >= 0: sys.exit("has keys")
             EOF
             """

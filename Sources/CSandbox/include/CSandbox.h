@@ -43,3 +43,5 @@ int cs_seal_memory(int descriptor);
 
 /// Has this process killed when its parent ends.
 void cs_end_with_parent(void);
+/// Lets nobody look into this process or what it has open. What it starts is as open as ever.
+void cs_keep_private(void);
