@@ -128,7 +128,7 @@ public struct DryRun: Sendable {
         guard let outcome else { return Verdict(source: name, outcome: .refused(Self.unasked("no answer in time"))) }
         switch outcome.kind {
         case .failed(let failure, _):
-            let held = failure.stage == .guarding ? quarantine.documents.last { $0.source == name } : nil
+            let held = failure.isRefusal ? quarantine.documents.last { $0.source == name } : nil
             return Verdict(
                 source: name,
                 outcome: .refused(failure),
@@ -161,4 +161,9 @@ private struct ScratchDirectory {
     }
 
     func remove() { Store.remove(path) }
+}
+
+extension StageFailure {
+    /// Whether the document breaks its rules.
+    var isRefusal: Bool { stage == .guarding && code == "refused" }
 }

@@ -33,8 +33,8 @@ extension TrialInfo {
                 stage: failure.stage.rawValue,
                 code: failure.code,
                 message: failure.message,
-                // It is not refused yet, so nobody can accept it.
-                hint: failure.stage == .guarding ? "mend the document, or the rules" : failure.hint,
+                // It is not refused yet, so nobody can accept it. Where its check was not run, it has done nothing.
+                hint: failure.isRefusal ? "mend the document, or the rules" : failure.hint,
                 reasons: verdict.reasons,
                 count: verdict.count
             )

@@ -204,15 +204,8 @@ extension Assembly {
         case .refused(let reasons):
             try quarantine.examine(document, Findings(check: reasons))
             return nil
-        case .notRun(let why):
-            throw StageFailure(
-                .guarding,
-                "check_not_run",
-                "its check could not be run: \(why)",
-                hint:
-                    "with systemd: systemctl start agent-check.socket; the command is run as nobody, without network and "
-                    + "without /run"
-            )
+        case .notRun(let why, let advice):
+            throw StageFailure(.guarding, "check_not_run", "its check could not be run: \(why)", hint: advice)
         }
     }
 

@@ -4,7 +4,10 @@ internal import Glibc
 /// Has documents checked where commands are run: at a socket, whose other end runs one command for each connection.
 package enum CheckClient {
     /// For all that is not the command: to be started, to be told the document, to answer.
-    private static let slackMilliseconds = 10_000
+    package static let slackMilliseconds = 10_000
+    /// Where nobody listens.
+    private static let startSocket =
+        "with systemd: systemctl start agent-check.socket; elsewhere the agent starts agent-check again by itself"
     /// How soon an end that nobody wants any more is noticed.
     private static let turnMilliseconds = 100
 
@@ -23,20 +26,30 @@ package enum CheckClient {
         let descriptor: Int32
         switch connect(path, while: { now < end && isWanted() }) {
         case .success(let connected): descriptor = connected
-        case .failure(let reason): return .notRun(reason.text)
+        case .failure(let reason): return .notRun(reason.text, advice: startSocket)
         }
         defer { close(descriptor) }
         var turns = Turns(end: end, descriptor: descriptor, isWanted: isWanted)
         // One that answers before it has read all has something to say.
         for part in [question.bytes, body] where !turns.send(part) { break }
-        let answer = turns.receive(limit: CheckAnswer.longest)
+        let received = turns.receive(limit: CheckAnswer.begun.count + CheckAnswer.longest)
+        let hasBegun = received.starts(with: CheckAnswer.begun)
+        let answer = hasBegun ? Array(received.dropFirst(CheckAnswer.begun.count)) : received
         if let answer = CheckAnswer(parsing: answer) { return answer }
         guard isWanted() else { return .notRun("nobody waits for the answer any more") }
-        guard isServed(path) else { return .notRun("whoever ran it has ended") }
-        return turns.isOver
-            ? .notRun("no answer within \(question.check.timeoutMilliseconds + slackMilliseconds) ms at \(path)")
-            // Who runs it cannot be killed by it, but by the bounds that are set for both.
-            : .refused(["its check was ended: it took more memory, time or processes than it may"])
+        if turns.isOver {
+            let limit = question.check.timeoutMilliseconds + slackMilliseconds
+            return .notRun("no answer within \(limit) ms at \(path)", advice: "is this machine too busy?")
+        }
+        guard hasBegun else {
+            return .notRun(
+                "what was to run it ended before it did, at \(path)",
+                advice: "with systemd: journalctl -u 'agent-check@*' -u agent-check.socket; elsewhere: is there memory?"
+            )
+        }
+        guard isServed(path) else { return .notRun("what ran it has ended", advice: "agentctl refresh asks again") }
+        // Most often by the bounds that are set for both.
+        return .refused(["its check, or what ran it, was ended: by its bounds of memory and time, or by somebody"])
     }
 
     /// Whether somebody listens at `path`.

@@ -60,21 +60,27 @@ package enum CheckAnswer: Sendable, Hashable {
     case passed
     /// The document is not to be used, and why, in the command's words or, where it said nothing, in ours.
     case refused([String])
-    /// The command could not be run: that says nothing about the document.
-    case notRun(String)
+    /// The command could not be run: that says nothing about the document. With what to do about it, where we know.
+    case notRun(String, advice: String? = nil)
 
     private static let title = "agent-check answer 1"
+    /// Said first, just before the command is run: from then on an end without an answer is the command's.
+    package static let begun: [UInt8] = Array("begun\n".utf8)
     /// Reasons that are passed on, and how much of each.
     private static let mostReasons = 8
     private static let longestReason = 300
-    package static let longest = 16 << 10
+    /// Room for all of them, of four bytes to a character, each of which is written as three.
+    package static let longest = 32 << 10
 
     package var bytes: [UInt8] {
+        func line(_ name: String, _ text: String) -> String { "\(name): \(PercentEncoding.encode(text))" }
         let lines =
             switch self {
             case .passed: ["verdict: passed"]
-            case .refused(let reasons): ["verdict: refused"] + reasons.map { "reason: \(PercentEncoding.encode($0))" }
-            case .notRun(let reason): ["verdict: not-run", "reason: \(PercentEncoding.encode(reason))"]
+            case .refused(let reasons): ["verdict: refused"] + Self.readable(reasons).map { line("reason", $0) }
+            case .notRun(let reason, let advice):
+                ["verdict: not-run"] + Self.readable([reason]).map { line("reason", $0) }
+                    + Self.readable(advice.map { [$0] } ?? []).map { line("advice", $0) }
             }
         return Array(([Self.title] + lines + ["end"]).map { $0 + "\n" }.joined().utf8)
     }
@@ -84,22 +90,36 @@ package enum CheckAnswer: Sendable, Hashable {
         guard let text = String(validating: bytes, as: UTF8.self), text.hasSuffix("\nend\n") else { return nil }
         let lines = text.split(separator: "\n").dropLast()
         guard lines.first == Self.title[...] else { return nil }
-        let reasons = lines.dropFirst(2).compactMap { line in
-            line.hasPrefix("reason: ") ? PercentEncoding.decode(line.dropFirst(8), allowsZero: true) : nil
+        func all(_ name: String) -> [String] {
+            Self.readable(
+                lines.dropFirst(2).compactMap { line in
+                    line.hasPrefix("\(name): ")
+                        ? PercentEncoding.decode(line.dropFirst(name.utf8.count + 2), allowsZero: true) : nil
+                }
+            )
         }
+        let reasons = all("reason")
         switch lines.dropFirst().first {
         case "verdict: passed": self = .passed
-        case "verdict: refused": self = .refused(reasons)
-        case "verdict: not-run": self = .notRun(reasons.first ?? "")
+        case "verdict: refused": self = .refused(reasons.isEmpty ? ["its check gave no reason"] : reasons)
+        case "verdict: not-run": self = .notRun(reasons.first ?? "nobody said why", advice: all("advice").first)
         default: return nil
         }
     }
 
-    /// What a command said, by lines, without what does things to a terminal.
+    /// What a command said, by lines.
     package static func reasons(in output: [UInt8]) -> [String] {
-        let lines = String(decoding: output, as: UTF8.self).split { $0.isNewline }
-        let words = lines.map { line in
-            let scalars = line.unicodeScalars.filter { $0.properties.generalCategory != .control }
+        readable(String(decoding: output, as: UTF8.self).split { $0.isNewline }.map { String($0) })
+    }
+
+    /// The first of them and so much of each as is passed on, without what does things to a terminal.
+    private static func readable(_ texts: [String]) -> [String] {
+        let words = texts.lazy.map { text in
+            let scalars = text.unicodeScalars.lazy.filter { scalar in
+                let facts = scalar.properties
+                return ![.control, .lineSeparator, .paragraphSeparator].contains(facts.generalCategory)
+                    && !facts.isBidiControl
+            }
             return String(String.UnicodeScalarView(scalars.prefix(longestReason)))
         }
         return Array(words.filter { !$0.allSatisfy(\.isWhitespace) }.prefix(mostReasons))

@@ -87,6 +87,8 @@ extension Findings {
     package init(check reasons: [String]) {
         self.init()
         for reason in reasons { add(Finding(rule: "guard.check", message: reason)) }
+        // No findings would mean that all is well.
+        if isEmpty { add(Finding(rule: "guard.check", message: "its check gave no reason")) }
     }
 }
 

@@ -13,15 +13,14 @@ struct Conversation {
     init(hidden: [String]?) { self.hidden = hidden }
 
     func hold() {
+        // Nobody may be there any more.
+        signal(SIGPIPE, SIG_IGN)
         alarm(Self.slack)
         var patience = timeval(tv_sec: Int(Self.slack) / 2, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(connection, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
         }
-        let answer = self.answer()
-        // Nobody may be there any more.
-        signal(SIGPIPE, SIG_IGN)
-        _ = Self.write(answer.bytes, to: connection)
+        _ = Self.write(answer().bytes, to: connection)
     }
 
     private func answer() -> CheckAnswer {
@@ -30,6 +29,7 @@ struct Conversation {
         let staged = stage(question.length, first: rest)
         guard staged >= 0 else { return .notRun("the document did not come whole, or there is no memory for it") }
         defer { close(staged) }
+        guard Self.write(CheckAnswer.begun, to: connection) else { return .notRun("nobody waits for the answer") }
         return Execution(question: question, document: staged, connection: connection, hidden: hidden).run()
     }
 

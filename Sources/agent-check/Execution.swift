@@ -33,7 +33,7 @@ struct Execution {
         let pid = start(output: ends[1], &failure)
         close(ends[1])
         defer { close(ends[0]) }
-        guard pid > 0 else { return .notRun(Self.text(failure, question.check.command[0])) }
+        guard pid > 0 else { return NotStarted(failure, program: question.check.command[0]).answer }
         var output: [UInt8] = []
         let end = watch(pid, ends[0], &output)
         let said = CheckAnswer.reasons(in: output)
@@ -136,12 +136,6 @@ struct Execution {
 
     private static func text(_ status: Int32) -> String {
         status > 128 ? "its check was ended by signal \(status - 128)" : "its check ended with status \(status)"
-    }
-
-    private static func text(_ failure: cs_failure, _ program: String) -> String {
-        let step = withUnsafeBytes(of: failure.step) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        return
-            "cannot \(step == "run it" ? "run" : "\(step) for") \(program): \(String(cString: strerror(failure.code)))"
     }
 
     /// The monotonic clock in milliseconds.

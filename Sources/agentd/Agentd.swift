@@ -1,5 +1,6 @@
 internal import AgentAPI
 internal import AgentConfiguration
+internal import AgentPlanning
 internal import AgentTelemetry
 internal import ArgumentParser
 internal import Glibc
@@ -71,6 +72,7 @@ struct Agentd: ParsableCommand {
         }
         if checkConfig {
             print("\(config) is valid: \(configuration.sources.count) sources, \(configuration.workers) workers")
+            for problem in configuration.doubtfulChecks { Process.complain("warning: \(problem)") }
             if self.try { throw ExitCode(TryRun.run(configuration)) }
             return
         }

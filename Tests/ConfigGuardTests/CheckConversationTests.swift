@@ -45,11 +45,40 @@ struct CheckConversationTests {
     @Test("An answer comes back as it was; half of one is none")
     func answers() {
         for answer: CheckAnswer in [
-            .passed, .refused([]), .refused(["line 1: no\nend", "", "ü"]), .notRun("cannot run /bin/a"),
+            .passed, .refused(["line 1: no", "end", "ü%0A"]), .notRun("cannot run /bin/a"),
+            .notRun("cannot run /bin/a: it is not there", advice: "install it"),
         ] {
             #expect(CheckAnswer(parsing: answer.bytes) == answer)
             for count in 0..<answer.bytes.count {
                 #expect(CheckAnswer(parsing: Array(answer.bytes.prefix(count))) == nil, "\(answer) \(count)")
+            }
+        }
+    }
+
+    @Test("A refusal has a reason, and no answer is more, longer or wilder than what is passed on")
+    func bounded() throws {
+        func parsed(_ reasons: [String]) throws -> CheckAnswer {
+            let lines = ["agent-check answer 1", "verdict: refused"] + reasons.map { "reason: \($0)" } + ["end", ""]
+            return try #require(CheckAnswer(parsing: Array(lines.joined(separator: "\n").utf8)))
+        }
+        for none in [[], [""], ["%20%0A", "%zz"]] {
+            #expect(try parsed(none) == .refused(["its check gave no reason"]))
+        }
+        #expect(Findings(check: []).count == 1)
+        #expect(try parsed(["a%1B%5B2J%0Ab%E2%80%AE"]) == .refused(["a[2Jb"]))
+        let long = String(repeating: "x", count: 400)
+        #expect(try parsed((0..<20).map { _ in long }) == .refused((0..<8).map { _ in String(long.prefix(300)) }))
+        // Whatever alphabet they are in, they come whole.
+        for character in ["x", "字", "😀"] {
+            let long = String(repeating: character, count: 1_000)
+            for answer: CheckAnswer in [.refused((0..<20).map { _ in long }), .notRun(long, advice: long)] {
+                let bytes = answer.bytes
+                #expect(bytes.count <= CheckAnswer.longest)
+                switch CheckAnswer(parsing: bytes) {
+                case .refused(let reasons): #expect(reasons.count == 8 && reasons.allSatisfy { $0.count == 300 })
+                case .notRun(let why, let advice): #expect(why.count == 300 && advice == why)
+                default: Issue.record("no answer to \(character)")
+                }
             }
         }
     }

@@ -95,6 +95,23 @@ struct SandboxTests {
         try waitUntil("it to be gone") { try processes().isEmpty }
     }
 
+    @Test("What runs a check may be killed: with the command at work it is refused, and another word is asked for anew")
+    func runnerKilled() throws {
+        let agent = try agent(check("#!/bin/sh\nexit 0\n"))
+        try waitUntil("the first to be taken") { try agent.value("app").line == "1" }
+        try check("#!/bin/bash\nexec -a \(HostileCheck.mark) sleep 1000\n")
+        try files.write("app.json", #"{"app": 2}"#)
+        let refreshing = PendingThreads(count: 1) { _ in try agent.refresh("app").json()["sources"]["app"] }
+        try waitUntil("the check to run") { try !processes().isEmpty }
+        try Program.check(["pkill", "-KILL", "-f", "agent-check --isolate .*\(agent.runtimeDirectory)"])
+        let outcome = try #require(try refreshing.results().first)
+        let message = outcome["error"]["message"].string ?? ""
+        #expect(message.hasPrefix("its check, or what ran it, was ended"), "\(outcome)")
+        try waitUntil("it to be gone") { try processes().isEmpty }
+        try check("#!/bin/sh\nexit 0\n")
+        #expect(try agent.refresh("app").json()["sources"]["app"]["outcome"].string == "published", "\(agent.log)")
+    }
+
     @Test("A helper that was killed is there again, and the source with it")
     func helperKilled() throws {
         let agent = try agent(check("#!/bin/sh\nexit 0\n"))

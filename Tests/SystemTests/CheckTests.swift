@@ -132,6 +132,38 @@ struct CheckTests {
         #expect(try agent.control("quarantine").standardOutput == "no document was refused by rules\n")
     }
 
+    @Test("Why a command cannot be run is told with what to do about that, and not about the document")
+    func advice() throws {
+        let directory = try TemporaryDirectory(prefix: "advice")
+        for name in ["run", "state"] { try createDirectory(directory.path(name)) }
+        try Program.check(["chmod", "755", directory.path])
+        func script(_ name: String, _ text: String, _ mode: String) throws -> String {
+            let path = try directory.write(name, text)
+            try Program.check(["chmod", mode, path])
+            return path
+        }
+        let cases = [
+            ("/no/such/program", "install it", true),
+            (directory.path, "it is a directory", true),
+            (try script("plain", "#!/bin/sh\n", "644"), "chmod a+rx it", true),
+            (try script("orphan", "#!/no/such/shell\n", "755"), "its first line (#!)", false),
+            (try script("bare", "exit 0\n", "755"), "a script needs a first line like #!/bin/sh", false),
+        ]
+        for (command, advice, isDoubtful) in cases {
+            let configuration = try directory.write("agent.yaml", settings(command).yaml(in: directory.path))
+            let app = files.path("app.json")
+            let check = [AgentProcess.path(of: "agentctl"), "check", app, "--source", "app", "--config", configuration]
+            let tried = try Program.run(check)
+            #expect(tried.code == 1 && tried.standardOutput.contains(advice), "\(tried)")
+            #expect(!tried.standardOutput.contains("mend the document"), "\(tried)")
+            let looked = try Program.run([
+                AgentProcess.path(of: "agentd"), "--config", configuration, "--check-config",
+            ])
+            #expect(looked.code == 0, "\(looked)")
+            #expect(looked.standardError.contains("warning: source app: ") == isDoubtful, "\(looked)")
+        }
+    }
+
     @Test("A reload brings a check, and the place where it is run")
     func reload() throws {
         var plain = settings()
