@@ -42,7 +42,7 @@ struct Execution {
         case .exited(0): .passed
         case .exited(let status): .refused(said.isEmpty ? [Self.text(status)] : said)
         case .late: .refused(["its check did not end within \(limit) ms and was killed"] + said)
-        case .tooLarge: .refused(["its check took more than \(Check.memory >> 20) MiB and was killed"] + said)
+        case .tooLarge: .refused(["its check took more than \(Check.memory >> 20) MiB"] + said)
         case .unwanted: .notRun("nobody waits for the answer")
         }
     }
@@ -87,11 +87,14 @@ struct Execution {
         var forced: End?
         while true {
             var status: Int32 = 0
-            let ended = waitpid(pid, &status, WNOHANG)
+            var used = rusage()
+            let ended = wait4(pid, &status, WNOHANG, &used)
             if ended == pid || (ended < 0 && errno != EINTR) {
                 // Those that it has left behind, where no namespace ends with it.
                 kill(-pid, SIGKILL)
                 take(from: pipe, &output)
+                // What one of them had at most is known, also where nobody looked just then.
+                if hidden != nil, used.ru_maxrss > Check.memory >> 10 { return forced ?? .tooLarge }
                 return forced ?? .exited(ended == pid ? Self.code(status) : 127)
             }
             if forced == nil, let end = reason(pid, deadline) {

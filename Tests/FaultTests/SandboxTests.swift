@@ -87,6 +87,26 @@ struct SandboxTests {
         #expect(try agent.status()["health"]["reasons"].array.isEmpty)
     }
 
+    @Test("What has too much memory is refused, however short the time that it has it")
+    func tooLarge() throws {
+        let agent = try agent(check("#!/bin/sh\nexit 0\n"))
+        try waitUntil("the first to be taken") { try agent.value("app").line == "1" }
+        try check(
+            """
+            #!/bin/bash
+            python3 -c 'import mmap
+            # All of it is there at once.
+            mmap.mmap(-1, 260 << 20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x8000)'
+            exit 0
+            """
+        )
+        for version in 2...4 {
+            try files.write("app.json", #"{"app": \#(version)}"#)
+            let outcome = try agent.refresh("app").json()["sources"]["app"]
+            #expect(outcome["error"]["message"].string == "its check took more than 256 MiB", "\(outcome)")
+        }
+    }
+
     @Test("An agent that stops, or is killed, leaves no check behind", arguments: [SIGTERM, SIGKILL])
     func ended(signal: Int32) throws {
         let agent = try agent(check("#!/bin/bash\nexec -a \(HostileCheck.mark) sleep 1000\n"))
