@@ -64,7 +64,7 @@ public enum FileTrial {
         source.isRequired = true
         plan.sources = [source]
         do throws(DryRun.Failure) {
-            let deadline = MonotonicTime.now.advanced(byNanoseconds: longest)
+            let deadline = MonotonicTime.now.advanced(byNanoseconds: max(longest, plan.patience))
             return TrialReport(try DryRun.run(plan, until: deadline), notes: notes)
         } catch {
             throw Failure(message: error.description, hint: nil)

@@ -33,7 +33,7 @@ enum OnceRun {
             let helper = checker(for: &plan, configuration)
             defer { helper?.stop() }
             let agent = try Agent(plan) { journal.log(EventRecords.record($0)) }
-            return try ask(agent, configuration, journal)
+            return try ask(agent)
         } catch {
             Process.complain("cannot start: \(error)")
             return failed
@@ -50,11 +50,7 @@ enum OnceRun {
         }
     }
 
-    private static func ask(
-        _ agent: Agent,
-        _ configuration: AgentConfiguration,
-        _ journal: Journal
-    ) throws(Agent.StartError) -> Int32 {
+    private static func ask(_ agent: Agent) throws(Agent.StartError) -> Int32 {
         let before = try agent.start()
         let failures = Mutex("once.failures", [String]())
         let isDone = WakeSignal()
@@ -78,10 +74,7 @@ enum OnceRun {
                 done("\(error)")
             }
         }
-        // The longest request, with time for the stages behind it.
-        let longest = configuration.sources.map(\.timeout.nanoseconds).max() ?? 0
-        let limit = MonotonicTime.now.advanced(byNanoseconds: longest + 10_000_000_000)
-        let answered = isDone.wait(until: limit)
+        let answered = isDone.wait(until: MonotonicTime.now.advanced(byNanoseconds: agent.plan.patience))
         let ended = agent.stop(until: MonotonicTime.now.advanced(byNanoseconds: 30_000_000_000))
         var problems = failures.withLock { $0 }
         if !answered { problems.append("not every source answered in time") }

@@ -9,11 +9,10 @@ internal import LockLadder
 enum TryRun {
     /// - Returns: the exit status: 1 when anything would be refused.
     static func run(_ configuration: AgentConfiguration) -> Int32 {
-        // The longest request, with time for the stages behind it.
-        let longest = configuration.sources.map(\.timeout.nanoseconds).max() ?? 0
         do throws(DryRun.Failure) {
-            let deadline = MonotonicTime.now.advanced(byNanoseconds: longest + 10_000_000_000)
-            let report = TrialReport(try DryRun.run(AgentPlan(configuration), until: deadline))
+            let plan = AgentPlan(configuration)
+            let deadline = MonotonicTime.now.advanced(byNanoseconds: plan.patience)
+            let report = TrialReport(try DryRun.run(plan, until: deadline))
             print(TrialText.render(report, style: TextStyle()), terminator: "")
             return TrialText.exitStatus(report).rawValue
         } catch {
