@@ -44,6 +44,8 @@ public struct SourceFacts: Sendable {
     /// Whether nobody has read its document lately, so that none is in use and the source is not asked.
     public var isAsleep: Bool
 
+    /// Whether its last success was before it slept: what it confirmed then is not in use any more.
+    private var hasSleptSince = false
     /// Its place among those of all.
     fileprivate var slot = 0
 
@@ -71,7 +73,7 @@ public struct SourceFacts: Sendable {
     }
 
     /// Since when it is, or from when it will be, stale.
-    public var staleSince: Int64? { isAsleep ? nil : lastSuccessAt.map { $0 + staleAfterNanoseconds } }
+    public var staleSince: Int64? { isAsleep || hasSleptSince ? nil : lastSuccessAt.map { $0 + staleAfterNanoseconds } }
 
     /// Why, and whether at all, whoever reads its document is not to make it be asked now: it has failed, and its next try
     /// is still to come. That is not known yet in the moment after the failure.
@@ -109,8 +111,7 @@ public struct SourceFacts: Sendable {
 
     mutating func wakeUp() {
         isAsleep = false
-        // What it has confirmed before it slept is not in use any more.
-        lastSuccessAt = nil
+        hasSleptSince = true
     }
 
     mutating func noteActivation(at now: Int64) {
@@ -128,12 +129,18 @@ public struct SourceFacts: Sendable {
 
     mutating func noteRunning(_ running: SourceRevision?, at now: Int64) {
         guard let running, running != revision else { return }
-        revision = running
+        use(running)
         attempt = (running, nil, now)
     }
 
+    /// What was confirmed of another document says nothing of this one.
+    private mutating func use(_ running: SourceRevision) {
+        if running.digest != revision?.digest { confirmedAt = nil }
+        revision = running
+    }
+
     private mutating func noteRevisions(_ outcome: FlightOutcome, at now: Int64) {
-        if let revision = outcome.running { self.revision = revision }
+        if let running = outcome.running { use(running) }
         guard let offered = outcome.offered else { return }
         desired = offered
         // What is held back has not been tried yet.
@@ -163,6 +170,7 @@ public struct SourceFacts: Sendable {
         let wasLastGood = isLastGood && !spec.isOnDemand
         if consecutiveFailures > 0 || wasLastGood || (staleSince ?? now) < now { recoveredAt = now }
         lastSuccessAt = now
+        hasSleptSince = false
         if outcome.running?.digest == outcome.revision?.digest { confirmedAt = now }
         consecutiveFailures = 0
         failingSince = nil
@@ -217,6 +225,8 @@ public struct SourcesOverview: Sendable {
     public var recoveredAt: Int64?
     /// When all that is in use was last confirmed: the oldest of the confirmations; `nil` while one has had none.
     public var confirmedAt: Int64?
+    /// The layers without a document.
+    public var lacking: [SourceName] = []
 }
 
 /// The facts of all sources, for whoever reports on them.
@@ -302,7 +312,11 @@ final class SourceBoard: Sendable {
                     overview.mattering.append(facts)
                 }
                 recovered = max(recovered, vitals.recoveredAt)
-                if vitals.isInUse { confirmed = min(confirmed, vitals.confirmedAt) }
+                if vitals.isInUse {
+                    confirmed = min(confirmed, vitals.confirmedAt)
+                } else if vitals.isLayer {
+                    overview.lacking.append(state.names[slot])
+                }
             }
             overview.recoveredAt = recovered == .min ? nil : recovered
             overview.confirmedAt = confirmed == .min || confirmed == .max ? nil : confirmed

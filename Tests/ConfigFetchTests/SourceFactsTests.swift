@@ -55,6 +55,41 @@ import Testing
         #expect(board.overview(at: 0).confirmedAt == 90)
     }
 
+    @Test("A layer without a document is told of")
+    func lacking() {
+        let board = SourceBoard([well.spec])
+        #expect(board.overview(at: 0).lacking == [well.spec.name])
+        board.update(well.spec.name) { $0 = well }
+        #expect(board.overview(at: 0).lacking.isEmpty)
+    }
+
+    @Test("What was confirmed of one document is not confirmed of the one that an operator brings into use")
+    func confirmedOfAnother() throws {
+        var facts = well
+        let confirmed = try #require(facts.revision)
+        facts.confirmedAt = 100 * second
+        let other = SourceRevision(
+            source: facts.spec.name,
+            digest: try #require(ContentDigest(bytes: [UInt8](repeating: 1, count: 32))),
+            validators: .none,
+            fetchedAt: 50 * second,
+            traceID: ""
+        )
+        facts.noteRunning(confirmed, at: 101 * second)
+        #expect(facts.confirmedAt == 100 * second)
+        facts.noteRunning(other, at: 102 * second)
+        #expect(facts.confirmedAt == nil)
+    }
+
+    @Test("When it succeeded last is known after it has slept, and is not what makes it stale then")
+    func lastSuccess() {
+        var facts = well
+        facts.fallAsleep(at: 101 * second)
+        facts.wakeUp()
+        #expect(facts.lastSuccessAt == 100 * second)
+        #expect(facts.staleSince == nil)
+    }
+
     @Test("Health is judged from all that are not well, and of those alone; not of those that sleep")
     func whatMatters() {
         #expect(!matters(well, at: 101 * second))
