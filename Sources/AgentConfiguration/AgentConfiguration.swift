@@ -90,19 +90,20 @@ extension AgentConfiguration {
         try read(ConfigurationFiles.read(path), name: path, credentials)
     }
 
-    /// The same configuration, as it was written when it was read, with its secrets and certificates as they are now. What
-    /// cannot be read now stays as it was.
+    /// The same configuration, as it was written when it was read, with what it names on disk as that is now: secrets,
+    /// certificates, keys, schemas. What cannot be read now, or is not right, stays as it was and keeps nothing else from
+    /// taking effect.
     ///
-    /// - Returns: also why each of those cannot be read.
+    /// - Returns: also what is on disk and not in force.
     public func rereadingSecrets(
         credentials: Credentials = .ofService
-    ) throws(ConfigurationErrors) -> (AgentConfiguration, unreadable: [ConfigurationError]) {
+    ) throws(ConfigurationErrors) -> (AgentConfiguration, refused: [RefusedSetting]) {
         guard !written.files.isEmpty else { return (self, []) }
         var reader = SettingsReader(credentials: credentials, earlierSecrets: written.secrets)
-        var configuration = try AgentConfiguration.read(written.files, name: written.name, by: &reader)
+        var configuration = try AgentConfiguration.read(written.files, name: written.name, by: &reader, after: self)
         // By default as many as there are processors: that may have changed, and is no news of a secret.
         configuration.workers = workers
-        return (configuration, reader.unreadable.sorted { $0.key < $1.key }.map(\.value))
+        return (configuration, reader.refusedSettings)
     }
 
     /// Reads one file's text.
@@ -128,7 +129,8 @@ extension AgentConfiguration {
     private static func read(
         _ files: [ConfigurationFiles.File],
         name: String,
-        by reader: inout SettingsReader
+        by reader: inout SettingsReader,
+        after earlier: AgentConfiguration? = nil
     ) throws(ConfigurationErrors) -> AgentConfiguration {
         var root = Setting.empty(file: files.first?.name ?? name)
         for file in files {
@@ -137,9 +139,10 @@ extension AgentConfiguration {
         // With a file that cannot be read, what is missing may well be in it.
         try reader.throwErrors(inOrderOf: files.map(\.name))
         var configuration = reader.agent(root)
+        if let earlier { reader.keepWhatIsWrong(of: earlier, in: &configuration) }
         try reader.throwErrors(inOrderOf: files.map(\.name))
         configuration.secretFiles = reader.secretFiles.sorted()
-        configuration.written = Written(name: name, files: files, secrets: reader.secretBytes)
+        configuration.written = Written(name: name, files: files, secrets: reader.secretsToKeep)
         return configuration
     }
 }

@@ -25,7 +25,10 @@ extension SettingsReader {
                 "add one, as in 'sources: {app: {url: https://example.com/app.json}}'"
             )
         }
-        let sources = written.compactMap { source($0) }
+        let sources = written.compactMap { setting in
+            begin(setting)
+            return source(setting)
+        }
         agent.sources = inLayerOrder(sources, written, members["layers"])
         return agent
     }

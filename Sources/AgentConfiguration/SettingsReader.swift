@@ -12,14 +12,63 @@ struct SettingsReader {
     private(set) var secretFiles: Set<String> = []
     /// What was read from them, by path.
     private(set) var secretBytes: [String: [UInt8]] = [:]
-    /// What was read from them before: it stands in for what cannot be read now.
-    private let earlierSecrets: [String: [UInt8]]
-    /// Why earlier secrets stand in.
-    private(set) var unreadable: [String: ConfigurationError] = [:]
+    /// What was read from them before, where that stands in for what cannot be read now; `nil` at the first reading.
+    private let earlierSecrets: [String: [UInt8]]?
+    /// Why earlier secrets stand in, by path.
+    private var unreadable: [String: ConfigurationError] = [:]
+    /// Those that were read, but say what cannot be meant.
+    private var standIns: [String: [UInt8]] = [:]
+    /// What is not in force as it is on disk, by what is wrong with it.
+    private var refused: [String: RefusedSetting] = [:]
+    /// The one that is being read.
+    private var source: SourceName?
 
-    init(credentials: Credentials, earlierSecrets: [String: [UInt8]] = [:]) {
+    init(credentials: Credentials, earlierSecrets: [String: [UInt8]]? = nil) {
         self.credentials = credentials
         self.earlierSecrets = earlierSecrets
+    }
+
+    var isRereading: Bool { earlierSecrets != nil }
+
+    /// What was read from files, to stand in for what cannot be read later.
+    var secretsToKeep: [String: [UInt8]] { secretBytes.merging(standIns) { $1 } }
+
+    var refusedSettings: [RefusedSetting] { refused.sorted { $0.key < $1.key }.map(\.value) }
+
+    mutating func begin(_ setting: Setting) { source = SourceName(setting.name) }
+
+    /// Tells of what is on disk and not in force.
+    mutating func refuse(_ what: String, _ advice: String?, _ standing: RefusedSetting.Standing = .asBefore) {
+        var setting = refused[what] ?? RefusedSetting(sources: [], what: what, advice: advice, standing: standing)
+        // One source after the other is read.
+        if let source, setting.sources.last != source { setting.sources.append(source) }
+        refused[what] = setting
+    }
+
+    /// What a file said before it said what cannot be meant; `nil` where it is new.
+    mutating func standIn(for path: String, _ problem: SettingProblem) -> [UInt8]? {
+        refuse(problem.what, problem.advice)
+        let bytes = earlierSecrets?[path]
+        standIns[path] = bytes
+        return bytes
+    }
+
+    /// What is wrong with a section of a source leaves that section as it was, and all others in peace.
+    mutating func keepWhatIsWrong(
+        of earlier: AgentConfiguration,
+        in configuration: inout AgentConfiguration
+    ) {
+        let known = Dictionary(uniqueKeysWithValues: earlier.sources.map { ($0.name.text, $0) })
+        let places = Dictionary(uniqueKeysWithValues: configuration.sources.enumerated().map { ($1.name.text, $0) })
+        errors = errors.filter { error in
+            guard let names = DottedKey.split(error.key.utf8), names.count > 2, names[0] == "sources",
+                let before = known[names[1]], let place = places[names[1]]
+            else { return true }
+            configuration.sources[place].keep(names[2], of: before)
+            source = before.name
+            refuse("\(DottedKey.join(Array(names[2...]))): \(error.what)", error.advice)
+            return false
+        }
     }
 
     /// Throws what has been noted, if anything has.
@@ -61,14 +110,18 @@ struct SettingsReader {
     ) throws(ConfigurationError) -> [UInt8] {
         secretFiles.insert(path)
         // Many sources may name the same file.
-        if let bytes = secretBytes[path] { return bytes }
+        if let bytes = secretBytes[path] {
+            if let error = unreadable[path] { refuse("\(path) \(error.what)", error.advice) }
+            return bytes
+        }
         do throws(ConfigurationError) {
             let bytes = try read()
             secretBytes[path] = bytes
             return bytes
         } catch {
-            guard let bytes = earlierSecrets[path] else { throw error }
+            guard let bytes = earlierSecrets?[path] else { throw error }
             unreadable[path] = error
+            refuse("\(path) \(error.what)", error.advice)
             secretBytes[path] = bytes
             return bytes
         }

@@ -89,16 +89,16 @@ extension SettingsReader {
                 let bytes = try rereadable(file) { () throws(ConfigurationError) in
                     try ConfigurationFiles.bytes(of: file, limit: Self.largestKeyFile)
                 }
-                let text = String(decoding: bytes, as: UTF8.self)
                 do throws(TrustError) {
-                    if file.hasSuffix(Self.suffix) {
-                        keys.append(try PublicKey(file: text))
-                    } else {
-                        revoked.formUnion(try KeyRing.revocations(in: text))
-                    }
+                    try Self.add(file, bytes, &keys, &revoked)
                 } catch {
-                    note(setting, SettingProblem("\(file): \(error.message)", "replace the file, or take it away"))
-                    return nil
+                    let problem = SettingProblem("\(file): \(error.message)", "replace the file, or take it away")
+                    guard isRereading else {
+                        note(setting, problem)
+                        return nil
+                    }
+                    // What is right in the directory takes effect all the same: it may revoke a key.
+                    if let earlier = standIn(for: file, problem) { try? Self.add(file, earlier, &keys, &revoked) }
                 }
             }
         } catch {
@@ -106,18 +106,36 @@ extension SettingsReader {
             return nil
         }
         let ring = KeyRing(keys: keys, revoked: revoked)
-        // Where all are revoked nothing new is taken, and that is what was meant.
-        guard !keys.isEmpty else {
-            let what = "there is no key in \(directory)"
-            note(setting, SettingProblem(what, "put a public key there, as NAME.pub: agentctl keygen makes one"))
-            return nil
-        }
         let count = readInteger(threshold, default: 1, in: 1...Envelope.mostKeys)
-        if let threshold, count > keys.count {
+        // Where all are revoked nothing new is taken, and that is what was meant.
+        if keys.isEmpty {
+            let what = "there is no key in \(directory)"
+            noteLack(setting, SettingProblem(what, "put a public key there, as NAME.pub: agentctl keygen makes one"))
+        } else if let threshold, count > keys.count {
             let what = "\(count) keys have to sign, and \(directory) holds \(keys.count)"
-            note(threshold, SettingProblem(what, "add keys, or lower the number"))
+            noteLack(threshold, SettingProblem(what, "add keys, or lower the number"))
         }
         return SignaturePolicy(ring: ring, threshold: count)
+    }
+
+    /// While the agent runs, keys that were taken away are not believed any more, however few are left.
+    private mutating func noteLack(_ setting: Setting, _ problem: SettingProblem) {
+        guard isRereading else { return note(setting, problem) }
+        refuse(problem.what, problem.advice, .nothingTrusted)
+    }
+
+    private static func add(
+        _ file: String,
+        _ bytes: [UInt8],
+        _ keys: inout [PublicKey],
+        _ revoked: inout Set<KeyID>
+    ) throws(TrustError) {
+        let text = String(decoding: bytes, as: UTF8.self)
+        if file.hasSuffix(suffix) {
+            keys.append(try PublicKey(file: text))
+        } else {
+            revoked.formUnion(try KeyRing.revocations(in: text))
+        }
     }
 
     /// The files of a directory of keys; those of before where it cannot be read now.

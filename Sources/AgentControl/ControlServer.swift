@@ -77,6 +77,8 @@ public final class ControlServer: Sendable {
     private let groups = Mutex("control.groups", Set<String>())
     /// When those are tried again that could not be opened.
     private let nextGroups = Mutex("control.group_retry", MonotonicTime(nanoseconds: 0))
+    /// Why some have none, and since when.
+    private let failedGroups = Mutex("control.failed_groups", [String: (message: String, since: Int64)]())
     private let currentWorkers = Mutex("control.all", [Worker]())
     private let journal: Journal
     private let connections = ConnectionCount()
@@ -154,7 +156,9 @@ public final class ControlServer: Sendable {
 
     /// Opens a socket for each group that alone reads some document and has none yet. Blocks for a moment.
     public func openGroupSockets() {
-        let wanted = Set(agent.readers.values)
+        let readers = agent.readers
+        let wanted = Set(readers.values)
+        defer { tellGroups(readers) }
         guard MonotonicTime.now >= nextGroups.withLock({ $0 }) else { return }
         let new = groups.withLock { groups in
             defer { groups.formUnion(wanted) }
@@ -163,14 +167,37 @@ public final class ControlServer: Sendable {
         for group in new.sorted() {
             do {
                 try open(.config, of: group, workers: currentWorkers.withLock { $0 })
+                failedGroups.withLock { $0[group] = nil }
             } catch {
                 // The group may come to be, or to be ours: once a minute.
                 groups.withLock { _ = $0.remove(group) }
                 nextGroups.withLock { $0 = MonotonicTime.now.advanced(byNanoseconds: 60_000_000_000) }
-                let event = ("AGENT_EVENT", "socket_failed")
-                journal.log(JournalRecord(.error, nil, "no socket for group \(group): \(error)", [event]))
+                let message = "no socket for group \(group): \(error)"
+                let isNews = failedGroups.withLock { failed in
+                    let before = failed[group]
+                    failed[group] = (message, before?.since ?? WallClock.nowNanoseconds)
+                    return before?.message != message
+                }
+                if isNews {
+                    let text = "\(message); nobody can read its documents; trying again each minute"
+                    journal.log(JournalRecord(.error, nil, text, [("AGENT_EVENT", "socket_failed")]))
+                }
             }
         }
+    }
+
+    /// Has health tell of the groups without a socket, as long as there are readers of that group.
+    private func tellGroups(_ readers: [SourceName: String]) {
+        let failed = failedGroups.withLock { failed in
+            failed = failed.filter { readers.values.contains($0.key) }
+            return failed
+        }
+        let reasons = readers.sorted { $0.key.text < $1.key.text }.compactMap { source, group in
+            failed[group].map {
+                Health.Reason("no_group_socket", source: source, "nobody can read it: \($0.message)", since: $0.since)
+            }
+        }
+        agent.note(reasons, as: "no_group_socket")
     }
 
     /// Begins to serve values: once the stored copies are in use, so that nobody is turned away for want of them.
@@ -240,9 +267,19 @@ public final class ControlServer: Sendable {
     private func listen(_ right: Right, of group: String?, _ bootstrap: ServerBootstrap) throws -> any Channel {
         if let group {
             let path = options.paths.configSocket(of: group)
+            guard let id = getgrnam(group)?.pointee.gr_gid else {
+                throw BindError(path: path, reason: "there is no group '\(group)' on this host")
+            }
             let channel = try bind(path, bootstrap)
-            try hand(over: path, to: group)
-            return channel
+            do {
+                try hand(over: path, to: group, id)
+                return channel
+            } catch {
+                Self.wait(for: channel.close())
+                unlink(path)
+                boundPaths.withLock { paths in paths.removeAll { $0 == path } }
+                throw error
+            }
         }
         if let descriptor = options.inherited[right.rawValue] {
             return try bootstrap.withBoundSocket(descriptor).wait()
@@ -267,11 +304,8 @@ public final class ControlServer: Sendable {
     }
 
     /// Lets the members of a group in, and where that cannot be done, nobody but ourselves.
-    private func hand(over path: String, to group: String) throws {
+    private func hand(over path: String, to group: String, _ id: gid_t) throws {
         guard chmod(path, 0o600) == 0 else { throw BindError(path: path, reason: String(cString: strerror(errno))) }
-        guard let id = getgrnam(group)?.pointee.gr_gid else {
-            throw BindError(path: path, reason: "there is no group '\(group)'")
-        }
         guard chown(path, uid_t.max, id) == 0, chmod(path, 0o660) == 0 else {
             let reason = String(cString: strerror(errno))
             let advice = "add SupplementaryGroups=\(group) to the unit (systemctl edit agent)"

@@ -95,8 +95,15 @@ enum AgentChecks {
         switch reason.code {
         case "no_snapshot": "see the checks of the sources below: each required one has to give a document once"
         case "not_durable": "see the checks of state_dir below; what is served is right, but not on disk"
+        case "settings_refused": "mend what it names: it is taken up by itself"
+        case "no_group_socket":
+            "make the group, or let the agent's user be in it: systemctl edit agent; then systemctl restart agent"
         case "worker_behind":
             "look at the records: journalctl -u agent; restart it if it stays: systemctl restart agent"
+        case "pinned": "if it is not meant to be so any more: agentctl unpin"
+        case "frozen": "if it is not meant to be so any more: agentctl thaw"
+        case "source_expired": "sign the document anew, with agentctl sign; then: agentctl refresh"
+        case "source_distrusted": "sign the document with trusted keys, with agentctl sign; then: agentctl refresh"
         default: "see the checks of this source below; once it answers well: agentctl refresh"
         }
     }

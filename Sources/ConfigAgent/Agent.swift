@@ -36,6 +36,8 @@ public final class Agent: Sendable {
     private let pipeline: Pipeline
     let events: @Sendable (AgentEvent) -> Void
     let commanded = Mutex("agent.commanded", OperatorState())
+    /// What others know that keeps the agent from being healthy, by its code.
+    private let concerns = Mutex("agent.concerns", [String: [Health.Reason]]())
     let quarantine: QuarantineBook
     private let checks: DocumentChecks
     // Relaxed, both: times of day for reports.
@@ -238,8 +240,18 @@ public final class Agent: Sendable {
         return fetcher.readFacts { facts in names.filter { (facts[$0]?.confirmedAt ?? .min) < time } }
     }
 
-    /// When all that is in use was last confirmed, in nanoseconds since 1970; `nil` as long as it has not been.
-    public var confirmedAt: Int64? { fetcher.overview(at: .min).confirmedAt }
+    /// When all that is in use was last confirmed, in nanoseconds since 1970; `nil` as long as it has not been, or
+    /// something that is required is not there.
+    public var confirmedAt: Int64? {
+        let found = fetcher.overview(at: .min)
+        guard publisher.generation > 0, let confirmed = found.confirmedAt else { return nil }
+        if found.lacking.isEmpty { return confirmed }
+        let lacking = Set(found.lacking)
+        return plan.sources.contains { $0.isRequired && lacking.contains($0.fetch.name) } ? nil : confirmed
+    }
+
+    /// Has health tell of what is not known here: of all that has this code.
+    public func note(_ reasons: [Health.Reason], as code: String) { concerns.withLock { $0[code] = reasons } }
 
     /// The groups that alone read some source's document.
     public var readers: [SourceName: String] { currentReaders.withLock { $0 } }
@@ -279,6 +291,7 @@ public final class Agent: Sendable {
             awaitedSince: max(startedAt, lastAdoption.load(ordering: .relaxed)),
             store: store.currentState,
             operatorState: operatorState,
+            concerns: concerns.withLock { $0.values.flatMap(\.self) },
             workers: workers
         )
     }

@@ -12,7 +12,7 @@ public struct Health: Sendable, Equatable {
 
     public struct Reason: Sendable, Equatable {
         /// Stable: `no_snapshot`, `source_awaited`, `source_failing`, `source_stale`, `source_last_good`, `source_expired`,
-        /// `source_distrusted`, `pinned`, `frozen`, `not_durable`, `worker_behind`.
+        /// `source_distrusted`, `pinned`, `frozen`, `not_durable`, `worker_behind`, `settings_refused`, `no_group_socket`.
         public var code: String
         public var source: SourceName?
         public var message: String
@@ -60,6 +60,8 @@ public struct Health: Sendable, Equatable {
         public var store: Store.State
         /// What is in force of what an operator has commanded.
         public var operatorState: OperatorState
+        /// What others have found, and what does not keep values from being served.
+        public var concerns: [Reason]
         public var workers: [Worker]
 
         public init(
@@ -71,8 +73,10 @@ public struct Health: Sendable, Equatable {
             awaitedSince: Int64 = 0,
             store: Store.State,
             operatorState: OperatorState = OperatorState(),
+            concerns: [Reason] = [],
             workers: [Worker]
         ) {
+            self.concerns = concerns
             self.operatorState = operatorState
             self.sourcesRecoveredAt = sourcesRecoveredAt
             self.awaited = awaited
@@ -98,7 +102,7 @@ public struct Health: Sendable, Equatable {
             let message = "not received yet; until it is there, the layers of before stay in force"
             reasons.append((.degraded, Reason("source_awaited", source: name, message, since: facts.awaitedSince)))
         }
-        reasons += commanded(facts.operatorState).map { (.degraded, $0) }
+        reasons += (commanded(facts.operatorState) + facts.concerns).map { (.degraded, $0) }
         for source in facts.sources {
             // What nobody asks for grows old: that is told above.
             let isOnlyFrozen =

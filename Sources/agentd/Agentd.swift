@@ -72,6 +72,7 @@ struct Agentd: ParsableCommand {
         }
         if checkConfig {
             print("\(config) is valid: \(configuration.sources.count) sources, \(configuration.workers) workers")
+            for problem in configuration.unknownReaders { Process.complain("warning: \(problem)") }
             for problem in configuration.doubtfulChecks { Process.complain("warning: \(problem)") }
             if self.try { throw ExitCode(TryRun.run(configuration)) }
             return

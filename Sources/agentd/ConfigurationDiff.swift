@@ -72,6 +72,9 @@ struct ConfigurationDiff: Equatable {
         ("limits", { $0.limits == $1.limits }),
     ]
 
+    /// Whether nothing changes that can be taken over.
+    var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty && settings.isEmpty }
+
     /// `1 source added (x), 1 changed (app: url, poll)`; `nothing changed`.
     var summary: String {
         var parts: [String] = []

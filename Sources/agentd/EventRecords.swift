@@ -110,12 +110,23 @@ enum EventRecords {
         )
     }
 
-    static func secretUnreadable(_ error: ConfigurationError) -> JournalRecord {
-        JournalRecord(
-            .warning,
+    static func settingRefused(_ setting: RefusedSetting) -> JournalRecord {
+        let names = setting.sources.map(\.text)
+        let place = names.isEmpty ? "" : "source \(names.joined(separator: ", ")): "
+        return JournalRecord(
+            .error,
             nil,
-            "\(error); what was in it before stays in use",
-            [("AGENT_EVENT", "secret_unreadable"), ("AGENT_ERROR", error.what)]
+            "not taken over from disk: \(place)\(setting)",
+            [("AGENT_EVENT", "settings_refused"), ("AGENT_ERROR", setting.what)] + names.map { ("AGENT_SOURCE", $0) }
+        )
+    }
+
+    static var settingsInForce: JournalRecord {
+        JournalRecord(
+            .notice,
+            nil,
+            "what the configuration names on disk is in force again as it is there",
+            [("AGENT_EVENT", "settings_in_force")]
         )
     }
 
@@ -127,7 +138,7 @@ enum EventRecords {
         fields += diff.added.map { ("AGENT_SOURCE_ADDED", $0) }
         fields += diff.removed.map { ("AGENT_SOURCE_REMOVED", $0) }
         fields += diff.changed.map { ("AGENT_SOURCE_CHANGED", $0.name) }
-        let what = onlySecrets ? "secrets or certificates have changed" : "configuration reloaded"
+        let what = onlySecrets ? "files that the configuration names have changed" : "configuration reloaded"
         return JournalRecord(.notice, .reloaded, "\(what): \(diff.summary)", fields)
     }
 

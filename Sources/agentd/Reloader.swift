@@ -36,6 +36,8 @@ final class Reloader: Sendable {
     /// Whether one of the two kinds is being worked on: they take turns.
     private let isPerforming = Atomic<Bool>(false)
     private let work = WorkBox()
+    /// What is on disk and not in force, and since when, in nanoseconds since 1970.
+    private let refused = Mutex("reload.refused", [RefusedSetting: Int64]())
 
     private final class WorkBox: Sendable {
         let perform = Mutex<(@Sendable (Flights.Flight) -> Void)?>("reload.work", nil)
@@ -72,15 +74,18 @@ final class Reloader: Sendable {
         join(Self.configuration, deliver: deliver)
     }
 
-    /// Takes over the secrets and certificates as they are now, for the configuration as it was read.
+    /// Takes over secrets, certificates, keys and schemas as they are now, for the configuration as it was read.
     func rereadSecrets(deliver: @escaping @Sendable (Outcome) -> Void) { join(Self.secrets, deliver: deliver) }
 
     /// The keys of flights.
     private static let configuration = "configuration"
     private static let secrets = "secrets"
 
-    /// The files that secrets and certificates come from.
+    /// The files that secrets, certificates, keys and schemas come from.
     var secretFiles: [String] { current.withLock { $0.secretFiles } }
+
+    /// Whether some of them are not in force as they are.
+    var hasRefused: Bool { refused.withLock { !$0.isEmpty } }
 
     private func join(_ key: String, deliver: @escaping @Sendable (Outcome) -> Void) {
         do throws(SingleFlight<String, Outcome>.Refusal) {
@@ -130,15 +135,11 @@ final class Reloader: Sendable {
     private func perform(onlySecrets: Bool) -> Outcome {
         let old = current.withLock { $0 }
         let new: AgentConfiguration
+        let refused: [RefusedSetting]
         switch load(onlySecrets ? old : nil) {
-        case .success(let loaded)?: new = loaded
-        case .failure(let errors)?: return refuse(errors)
-        case nil:
-            return refuse(
-                "timeout",
-                "the configuration, or a file that it names, could not be read within 20 s",
-                hint: "see whether the file systems they are on answer"
-            )
+        case .success((let loaded, let left))?: (new, refused) = (loaded, left)
+        case .failure(let errors)?: return onlySecrets ? refuseFiles(errors) : refuse(errors)
+        case nil: return onlySecrets ? refuseFiles(nil) : refuse("timeout", Self.late, hint: Self.lateHint)
         }
         let diff = ConfigurationDiff(from: old, to: new)
         guard diff.fixed.isEmpty else {
@@ -149,11 +150,17 @@ final class Reloader: Sendable {
                 hint: "systemctl restart agent, or undo the change of \(names)"
             )
         }
+        if onlySecrets, diff.isEmpty {
+            // Other files may be named now, or be kept.
+            current.withLock { $0 = new }
+            tell(refused)
+            return .success(report(diff))
+        }
         let deadline = MonotonicTime.now.advanced(byNanoseconds: Self.patience)
-        if onlySecrets, new == old { return .success(report(diff)) }
         guard agent.adopt(AgentPlan(new), until: deadline) else {
             // It is in line, and what comes later comes on top of it.
             current.withLock { $0 = new }
+            tell(refused)
             return refuse(
                 "busy",
                 "the agent did not get round to the new configuration within 30 s; it may still take it over",
@@ -163,7 +170,34 @@ final class Reloader: Sendable {
         journal.adopt(warnWait: new.locks.warnWait.nanoseconds, reportInterval: new.locks.report.nanoseconds)
         current.withLock { $0 = new }
         journal.log(EventRecords.reloaded(diff, onlySecrets: onlySecrets, generation: agent.publisher.generation))
+        tell(refused)
         return .success(report(diff))
+    }
+
+    private static let late = "the configuration, or a file that it names, could not be read within 20 s"
+    private static let lateHint = "see whether the file systems they are on answer"
+
+    /// Tells of what is on disk and not in force: in health as long as it is so, and in the journal once.
+    private func tell(_ settings: [RefusedSetting]) {
+        let now = WallClock.nowNanoseconds
+        let (news, isOver, all) = refused.withLock { refused in
+            let news = settings.filter { refused[$0] == nil }
+            let isOver = settings.isEmpty && !refused.isEmpty
+            refused = Dictionary(settings.map { ($0, refused[$0] ?? now) }) { first, _ in first }
+            return (news, isOver, refused)
+        }
+        for setting in news { journal.log(EventRecords.settingRefused(setting)) }
+        if isOver { journal.log(EventRecords.settingsInForce) }
+        agent.note(all.map { Health.Reason.refused($0, since: $1) }, as: "settings_refused")
+    }
+
+    /// The files that the configuration names cannot be taken over at all.
+    private func refuseFiles(_ errors: ConfigurationErrors?) -> Outcome {
+        tell(
+            errors?.list.map { RefusedSetting(sources: [], what: "\($0)", advice: nil) }
+                ?? [RefusedSetting(sources: [], what: Self.late, advice: Self.lateHint)]
+        )
+        return refusal("settings_refused", "files that the configuration names are not in force", hint: Self.lateHint)
     }
 
     private func report(_ diff: ConfigurationDiff) -> ReloadReport {
@@ -178,26 +212,27 @@ final class Reloader: Sendable {
         )
     }
 
+    private typealias Loaded = Result<(AgentConfiguration, refused: [RefusedSetting]), ConfigurationErrors>
+
     private final class Loading: Sendable {
-        let result = Mutex<Result<AgentConfiguration, ConfigurationErrors>?>("reload.result", nil)
+        let result = Mutex<Loaded?>("reload.result", nil)
     }
 
-    /// Reads the files, or for `old` the secrets alone, on yet another thread, which is left alone when their mount hangs.
-    private func load(_ old: AgentConfiguration?) -> Result<AgentConfiguration, ConfigurationErrors>? {
+    /// Reads the files, or for `old` only those that it names, on yet another thread, which is left alone when their mount
+    /// hangs.
+    private func load(_ old: AgentConfiguration?) -> Loaded? {
         // Relaxed: a count.
         guard hangingLoads.load(ordering: .relaxed) < Self.mostHangingLoads else { return nil }
         hangingLoads.add(1, ordering: .relaxed)
         let loading = Loading()
         let thread = NamedThread("agent-config") { [self] in
-            let result: Result<AgentConfiguration, ConfigurationErrors>
-            reading: do throws(ConfigurationErrors) {
-                guard let old else {
-                    result = .success(try AgentConfiguration.load(path: path))
-                    break reading
+            let result: Loaded
+            do throws(ConfigurationErrors) {
+                if let old {
+                    result = .success(try old.rereadingSecrets())
+                } else {
+                    result = .success((try AgentConfiguration.load(path: path), []))
                 }
-                let (new, unreadable) = try old.rereadingSecrets()
-                for error in unreadable { journal.log(EventRecords.secretUnreadable(error)) }
-                result = .success(new)
             } catch {
                 result = .failure(error)
             }
@@ -237,5 +272,19 @@ final class Reloader: Sendable {
 
     private func refusal(_ code: String, _ message: String, hint: String) -> Outcome {
         .failure(ControlServer.ReloadRefusal(ErrorDetail(code: code, message: message, hint: hint)))
+    }
+}
+
+extension Health.Reason {
+    private static let mostNames = 5
+
+    /// One for the source that it is for; for many, all in one.
+    fileprivate static func refused(_ setting: RefusedSetting, since: Int64) -> Health.Reason {
+        guard setting.sources.count > 1 else {
+            return Health.Reason("settings_refused", source: setting.sources.first, "\(setting)", since: since)
+        }
+        let names = setting.sources.prefix(mostNames).map(\.text).joined(separator: ", ")
+        let more = setting.sources.count > mostNames ? " and \(setting.sources.count - mostNames) more" : ""
+        return Health.Reason("settings_refused", "\(names)\(more): \(setting)", since: since)
     }
 }

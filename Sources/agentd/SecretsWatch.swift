@@ -3,8 +3,8 @@ internal import LockLadder
 
 internal import struct Synchronization.Atomic
 
-/// Looks every second whether a file with a secret or a certificate has changed, on a thread of its own, because a look
-/// at a dead mount may hang. A look each, and no notices of the kernel: such files are few, and lie behind links that
+/// Looks every second whether a file that the configuration names has changed (a secret, a certificate, a key, a schema), on
+/// a thread of its own, because a look at a dead mount may hang. A look each, and no notices of the kernel: such files are few, and lie behind links that
 /// are turned, on mounts that tell nothing, in directories that may not be read.
 final class SecretsWatch: Sendable {
     struct NoThread: Error, CustomStringConvertible {
@@ -47,7 +47,8 @@ final class SecretsWatch: Sendable {
             if !changed.isEmpty {
                 settled = settled.filter { now[$0.key] != nil }.merging(changed) { $1 }
                 reloader.rereadSecrets { [self] outcome in
-                    if case .failure = outcome { hasFailed.store(true, ordering: .relaxed) }
+                    if case .success = outcome, !reloader.hasRefused { return }
+                    hasFailed.store(true, ordering: .relaxed)
                 }
             }
             last = now

@@ -89,9 +89,10 @@ struct CredentialTests {
         // What cannot be read, or is empty, leaves what was there, and keeps nothing else from being taken up.
         try scratch.write("token", "\n")
         unlink(scratch.path + "/ca")
-        let (kept, unreadable) = try after.rereadingSecrets(credentials: credentials)
+        let (kept, refused) = try after.rereadingSecrets(credentials: credentials)
         #expect(kept == after)
-        #expect(unreadable.map(\.file) == [scratch.path + "/ca", scratch.path + "/token"])
+        let about = refused.map { setting in String(setting.what.prefix { $0 != " " }) }
+        #expect(about == [scratch.path + "/ca", scratch.path + "/token"])
         try scratch.write("token", "three\n")
         #expect(try kept.rereadingSecrets(credentials: credentials).0.sources[0].auth.token == "three")
     }
@@ -116,7 +117,7 @@ struct CredentialTests {
         #expect(
             complaints(header("{file: /nowhere/key}")) == [
                 "\(place)29: sources.app.headers.X-Key: /nowhere/key cannot be read: No such file or directory; "
-                    + "let the agent's user read it"
+                    + "put it there, or mend the path"
             ]
         )
         #expect(

@@ -80,7 +80,7 @@ struct VerifyTests {
     func wrong() throws {
         try writeKeys()
         #expect(complaint("audience: web").contains("needs 'keys' or 'trust'"))
-        #expect(complaint("keys: /none").contains("cannot be read"))
+        #expect(complaint("keys: /none").contains("cannot be read: No such file or directory; put it there"))
         #expect(complaint("keys: \(keys)", "threshold: 3").contains("3 keys have to sign, and \(keys) holds 2"))
         #expect(complaint("keys: \(keys)", "audience: \"a b\"").contains("cannot be signed for"))
         #expect(complaint("keys: \(keys)", "signature: above").contains("known are beside and carried"))
@@ -125,12 +125,77 @@ struct VerifyTests {
         try writeKeys()
         let before = try parse(withSource("verify: {keys: \(keys)}"))
         try directory.write("keys/revoked", "\(key.publicKey.id)\n")
-        var (after, unreadable) = try before.rereadingSecrets()
+        var (after, refused) = try before.rereadingSecrets()
         #expect(after.sources[0].verification?.policy.ring.trusted == [other.publicKey.id])
-        #expect(after != before && unreadable.isEmpty)
+        #expect(after != before && refused.isEmpty)
         #expect(rename(keys, keys + ".away") == 0)
-        (after, unreadable) = try after.rereadingSecrets()
+        (after, refused) = try after.rereadingSecrets()
         #expect(after.sources[0].verification?.policy.ring.trusted == [other.publicKey.id])
-        #expect(!unreadable.isEmpty)
+        #expect(!refused.isEmpty)
+    }
+
+    @Test("A key is revoked whatever else is wrong on disk: in another source, another section, the same directory")
+    func revokedAmongFaults() throws {
+        try writeKeys()
+        let schema = try directory.write("schema.json", "{}")
+        let before = try parse(
+            """
+            sources:
+              a: {url: "https://h/a.json", verify: {keys: \(keys)}, guard: {schema: \(schema)}, headers: {X-A: {file: \(schema)}}}
+              b: {url: "https://h/b.json", guard: {schema: \(schema), max_keys: 7}}
+            """
+        )
+        try directory.write("schema.json", "{\"type\": \"\u{e4}\",\n")
+        try directory.write("keys/two.pub", "garbage")
+        try directory.write("keys/three.pub", "garbage")
+        try directory.write("keys/revoked", "\(key.publicKey.id)\n")
+        var (after, refused) = try before.rereadingSecrets()
+        #expect(after.sources[0].verification?.policy.ring.trusted == [other.publicKey.id], "what two.pub said before")
+        #expect(after.sources.map(\.rules) == before.sources.map(\.rules))
+        #expect(after.sources[0].headers == before.sources[0].headers)
+        let told = refused.map { setting in
+            "\(setting.what.prefix { $0 != " " }) \(setting.sources.map(\.text).joined(separator: ", "))"
+        }
+        #expect(told == ["\(keys)/three.pub: a", "\(keys)/two.pub: a", "guard.schema: a, b", "headers.X-A: a"])
+        #expect(refused.allSatisfy { "\($0)".contains("what was read before stays in force") })
+        // What could not be meant is forgotten, and not what stands in for it.
+        let again = try after.rereadingSecrets()
+        #expect(again.0 == after && again.refused == refused)
+        try writeKeys()
+        try directory.write("schema.json", "{\"type\": \"object\"}")
+        unlink(keys + "/three.pub")
+        (after, refused) = try after.rereadingSecrets()
+        #expect(refused.isEmpty && after.sources[1].rules != before.sources[1].rules)
+    }
+
+    @Test("With a mistake in the list of revoked keys it stays as it was; of keys that are gone none is believed")
+    func fewerKeys() throws {
+        try writeKeys()
+        try directory.write("keys/revoked", "\(key.publicKey.id)\n")
+        let before = try parse(withSource("verify: {keys: \(keys), threshold: 2}"))
+        try directory.write("keys/revoked", "\(key.publicKey.id)\n\(other.publicKey.id)0\n")
+        var (after, refused) = try before.rereadingSecrets()
+        #expect(after.sources == before.sources)
+        #expect(refused.map(\.what) == ["\(keys)/revoked: line 2 is not a key's id: 32 hexadecimal digits"])
+        unlink(keys + "/revoked")
+        unlink(keys + "/one.pub")
+        (after, refused) = try after.rereadingSecrets()
+        #expect(after.sources[0].verification?.policy.ring.trusted == [other.publicKey.id])
+        #expect(refused.map(\.what) == ["2 keys have to sign, and \(keys) holds 1"])
+        unlink(keys + "/two.pub")
+        (after, refused) = try after.rereadingSecrets()
+        #expect(after.sources[0].verification?.policy.ring.trusted == [])
+        #expect(refused.map(\.what) == ["there is no key in \(keys)"])
+        #expect(refused.allSatisfy { "\($0)".contains("nothing new is taken") })
+    }
+
+    @Test("Readers of a group that this host does not know are told of")
+    func unknownReaders() throws {
+        func told(_ group: String) throws -> [String] {
+            try parse(withSource("load: on_demand", "readers: \(group)")).unknownReaders
+        }
+        #expect(try told("root") == [])
+        let unknown = try told("no-such-group")
+        #expect(unknown.count == 1 && unknown[0].contains("there is no group 'no-such-group'"), "\(unknown)")
     }
 }

@@ -79,6 +79,9 @@ struct AgentTests {
         try directory.write("base", #"{"a":1}"#)
         let outcome = try running.refresh("base")
         #expect(running.generation == 0)
+        // What is there is confirmed; what is required is not there.
+        #expect(running.agent.sourceFacts[sourceName("base")]?.confirmedAt != nil)
+        #expect(running.agent.confirmedAt == nil)
         #expect(outcome.generation == 0)
         #expect(outcome.name != "published")
         #expect(running.agent.sourceFacts[sourceName("base")]?.lastActivationAt == nil)
@@ -93,6 +96,7 @@ struct AgentTests {
         let running = try RunningAgent([file("base"), file("team", required: false)], in: directory)
         try running.start()
         try waitUntil("there is a snapshot") { running.generation == 1 }
+        try waitUntil("it is confirmed, with what may be missing") { running.agent.confirmedAt != nil }
         #expect(running.value("") == #"{"a":1}"#)
         try directory.write("team", #"{"a":2}"#)
         #expect(try running.refresh("team").generation == 2)

@@ -71,6 +71,27 @@ struct ReadersTests {
         #expect(!FileManager.default.fileExists(atPath: socket))
     }
 
+    @Test("A group that does not exist is told of: by --check-config, in health, and in the journal once")
+    func unknownGroup() throws {
+        let files = try TemporaryDirectory()
+        try files.write("app.json", #"{"b": 1}"#)
+        let url = "file://\(files.path("app.json"))"
+        var settings = AgentSettings(sources: ["app": SourceSettings(url: url)])
+        settings.sources["secret"] = SourceSettings(url: url, more: ["load: on_demand", "readers: no-such-group"])
+        let agent = try AgentProcess.ready(settings)
+        let checked = try Program.run([
+            AgentProcess.path(of: "agentd"), "--check-config", "--config", agent.directory.path("agent.yaml"),
+        ])
+        #expect(checked.code == 0)
+        #expect(checked.standardError.contains("sources.secret.readers: there is no group"), "\(checked)")
+        let health = try agent.status()["health"]
+        #expect(health["level"].string == "degraded")
+        #expect(health["reasons"][0]["code"].string == "no_group_socket")
+        #expect(health["reasons"][0]["source"].string == "secret")
+        #expect(!FileManager.default.fileExists(atPath: agent.runtimeDirectory + "/config.no-such-group.sock"))
+        #expect(agent.log.contains("no socket for group no-such-group"))
+    }
+
     @Test(
         "The file that says when all was last confirmed: it grows no younger than that, and goes with what is not confirmed"
     )
