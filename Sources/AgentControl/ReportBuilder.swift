@@ -150,7 +150,8 @@ final class ReportBuilder: Sendable {
             lastSuccess: facts.lastSuccessAt.map { WireTime(unixNanoseconds: $0) },
             lastActivation: facts.lastActivationAt.map { WireTime(unixNanoseconds: $0) },
             lastError: facts.lastFailure.map { Self.wireError($0.failure, at: $0.at) },
-            nextPoll: facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
+            // While nobody reads it, it is not asked, whenever it might be.
+            nextPoll: facts.isAsleep ? nil : facts.nextPollAt.map { WireTime(unixNanoseconds: $0) },
             consecutiveFailures: facts.consecutiveFailures,
             place: Self.place(facts),
             trace: facts.trace.map { wire($0, generation: facts.traceGeneration) },
@@ -214,11 +215,15 @@ final class ReportBuilder: Sendable {
         )
     }
 
-    /// Sources that nobody has confirmed for `seconds`, and whether they failed and wait for their next try.
-    func unconfirmed(forSeconds seconds: Int) -> [(name: SourceName, isBackingOff: Bool)] {
-        let now = WallClock.nowNanoseconds
+    /// The time `seconds` ago, in nanoseconds since 1970.
+    static func time(secondsAgo seconds: Int) -> Int64 {
         let (age, overflow) = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        let limit = overflow ? 0 : max(0, now - age)
+        return overflow ? 0 : max(0, WallClock.nowNanoseconds - age)
+    }
+
+    /// Sources that have not confirmed what is in use since then, and whether they failed and wait for their next try.
+    func unconfirmed(since limit: Int64) -> [(name: SourceName, isBackingOff: Bool)] {
+        let now = WallClock.nowNanoseconds
         let facts = agent.sourceFacts
         return agent.plan.sources.compactMap { source in
             let name = source.fetch.name

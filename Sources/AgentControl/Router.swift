@@ -30,6 +30,7 @@ struct Router {
     // MARK: status.sock
 
     private func status(_ request: LocalRequest) -> LocalResponse {
+        if let elsewhere = wrongSocket(request) { return elsewhere }
         guard Self.isRead(request) else { return Self.wrongMethod(request, allowed: "GET, HEAD") }
         switch request.path {
         case Routes.status: return .json(reports.status(worker))
@@ -91,15 +92,19 @@ struct Router {
                 )
             )
         }
-        let old = reports.unconfirmed(forSeconds: seconds)
+        let limit = ReportBuilder.time(secondsAgo: seconds)
+        let old = reports.unconfirmed(since: limit)
         if old.isEmpty { return .now(Self.once(ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker))) }
         // A source that fails is left in peace until its next try: reads must not become its load.
-        if let failing = old.first(where: \.isBackingOff) { return .now(Self.notConfirmed([failing.name.text])) }
+        if let failing = old.first(where: \.isBackingOff) { return .now(Self.notConfirmed(failing: [failing.name])) }
         let collector = RefreshCollector(agent: agent, loop: worker.loop, reports: reports)
+        let agent = agent
         let done = collector.start(old.map(\.name), freshness: .shared).map { report in
-            let failed = report.sources.filter { $0.value.outcome == .failed }.keys.sorted()
-            return failed.isEmpty
-                ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.notConfirmed(failed)
+            // Whatever came of asking: a source that answers may still say otherwise than what is in use.
+            let left = agent.unconfirmed(since: limit)
+            let failing = left.filter { report.sources[$0.text]?.outcome == .failed }
+            if !failing.isEmpty { return Self.notConfirmed(failing: failing) }
+            return left.isEmpty ? ValueRoute.read(key, ifNoneMatch: ifNoneMatch, worker) : Self.contradicted(by: left)
         }
         return .later(done.map { Self.once($0) }, abandon: { collector.abandon() })
     }
@@ -158,11 +163,23 @@ struct Router {
     }
 
     /// Whoever asks for a confirmed value is not given another one in silence.
-    private static func notConfirmed(_ sources: [String]) -> LocalResponse {
+    private static func notConfirmed(failing sources: [SourceName]) -> LocalResponse {
+        notConfirmed("\(list(sources)) \(sources.count == 1 ? "fails" : "fail")")
+    }
+
+    private static func contradicted(by sources: [SourceName]) -> LocalResponse {
+        notConfirmed("what \(list(sources)) \(sources.count == 1 ? "says" : "say") is not what is in use")
+    }
+
+    private static func list(_ sources: [SourceName]) -> String {
+        sources.map(\.text).sorted().joined(separator: ", ")
+    }
+
+    private static func notConfirmed(_ why: String) -> LocalResponse {
         .error(
             .serviceUnavailable,
             "not_confirmed",
-            "the value could not be confirmed: \(sources.joined(separator: ", ")) \(sources.count == 1 ? "fails" : "fail")",
+            "the value could not be confirmed: \(why)",
             hint: "without max_age the last good value is answered; see agentctl status"
         )
     }
@@ -258,22 +275,24 @@ struct Router {
         return response
     }
 
-    private func unknownPath(_ request: LocalRequest) -> LocalResponse {
-        let elsewhere: [(Right, [String])] = [
-            (
-                .status,
-                [
-                    Routes.status, Routes.locks, Routes.sources, Routes.history, Routes.wait, Routes.quarantine,
-                    Routes.metrics, Routes.healthz, Routes.readyz,
-                ]
-            ),
-            (
-                .config,
-                [Routes.config, Routes.watch, Routes.documents, Routes.generations, Routes.diff, Routes.explain]
-            ),
-            (.control, Self.controlPaths),
-        ]
-        for (other, paths) in elsewhere where other != right {
+    private static let paths: [(right: Right, paths: [String])] = [
+        (
+            .status,
+            [
+                Routes.status, Routes.locks, Routes.sources, Routes.history, Routes.wait, Routes.quarantine,
+                Routes.metrics, Routes.healthz, Routes.readyz,
+            ]
+        ),
+        (
+            .config,
+            [Routes.config, Routes.watch, Routes.documents, Routes.generations, Routes.diff, Routes.explain]
+        ),
+        (.control, controlPaths),
+    ]
+
+    /// - Returns: `nil` for a path that no other socket answers.
+    private func wrongSocket(_ request: LocalRequest) -> LocalResponse? {
+        for (other, paths) in Self.paths where other != right {
             if paths.contains(where: { request.path == $0 || request.path.hasPrefix($0 + "/") }) {
                 return .error(
                     .notFound,
@@ -283,7 +302,12 @@ struct Router {
                 )
             }
         }
-        let mine = elsewhere.first { $0.0 == right }?.1 ?? []
+        return nil
+    }
+
+    private func unknownPath(_ request: LocalRequest) -> LocalResponse {
+        if let elsewhere = wrongSocket(request) { return elsewhere }
+        let mine = Self.paths.first { $0.right == right }?.paths ?? []
         return .error(
             .notFound,
             "unknown_path",

@@ -168,6 +168,25 @@ struct ConfigSocketTests {
         #expect(running.agent.sourceFacts[sourceName("base")]?.requests == 1)
     }
 
+    @Test("A value that its source contradicts is not confirmed, however well the source answers")
+    func contradicted() throws {
+        let running = try Running.withDocument(#"{"a":1}"#)
+        #expect(try running.control("/v1/pin").status == 200)
+        try running.write("base.json", #"{"a":2}"#)
+        #expect(try running.control().status == 200)
+        #expect(try running.config("/v1/config/a").text == "1")
+        try waitUntil("the last confirmation is older than a second", every: .milliseconds(50)) {
+            let facts = running.agent.sourceFacts[sourceName("base")]
+            return Date().timeIntervalSince1970 - Double(facts?.confirmedAt ?? .max) / 1e9 > 1.01
+        }
+        let answer = try running.config("/v1/config/a?max_age=1")
+        #expect(answer.status == 503)
+        #expect(answer.error?.code == "not_confirmed")
+        #expect(answer.error?.message.contains("what base says is not what is in use") == true)
+        #expect(try running.control("/v1/unpin").status == 200)
+        #expect(try running.config("/v1/config/a?max_age=1").text == "2")
+    }
+
     @Test("Readers that want a younger value share one request")
     func tooOld() throws {
         let origin = try HeldOrigin { .http(200, body: Array("{\"n\":\($0.number)}".utf8)) }
