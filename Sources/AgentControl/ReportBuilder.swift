@@ -16,6 +16,7 @@ final class ReportBuilder: Sendable {
     private let book: EventBook
     let arrivals: Arrivals
     private let workers: Mutex<[Worker]>
+    private let levels: HealthLevels
 
     init(
         agent: Agent,
@@ -31,6 +32,7 @@ final class ReportBuilder: Sendable {
         self.agent = agent
         self.journal = journal
         self.configFile = configFile
+        levels = HealthLevels(startedAt: agent.startedAt)
         workers = Mutex("control.workers", [])
     }
 
@@ -51,7 +53,7 @@ final class ReportBuilder: Sendable {
 
     private func judge(at now: Int64) -> Health {
         let workers = workerFigures.map { Health.Facts.Worker(name: $0.name, behindSince: $0.behindSince) }
-        return Health.judge(agent.healthFacts(workers: workers, now: now), now: now)
+        return levels.note(Health.judge(agent.healthFacts(workers: workers, now: now), now: now), at: now)
     }
 
     // MARK: Status

@@ -1,6 +1,7 @@
 public import ConfigFetch
 public import ConfigPublish
 public import ConfigSnapshot
+internal import LockLadder
 
 /// How the agent is, judged anew from facts and time each time somebody asks. Nothing stores it.
 public struct Health: Sendable, Equatable {
@@ -30,7 +31,7 @@ public struct Health: Sendable, Equatable {
     public var level: Level
     /// Empty when healthy; the gravest and oldest first.
     public var reasons: [Reason]
-    /// Nanoseconds since 1970.
+    /// Since when, as far as this judgement alone tells, in nanoseconds since 1970; see ``HealthLevels``.
     public var since: Int64
 
     /// What a judgement is made from.
@@ -211,5 +212,47 @@ public struct Health: Sendable, Equatable {
     private static func healthySince(_ facts: Facts) -> Int64 {
         let recoveries = [facts.sourcesRecoveredAt, facts.store.recoveredAt, facts.firstSnapshotAt].compactMap { $0 }
         return recoveries.max() ?? facts.startedAt
+    }
+}
+
+/// Since when health has been at its level, which no single judgement can tell: a reason that is gone leaves no trace.
+///
+/// Thread-safe.
+public final class HealthLevels: Sendable {
+    private struct Seen {
+        var level: Health.Level
+        var since: Int64
+        var at: Int64
+    }
+
+    /// How far judgements may overtake each other.
+    private static let overtaking: Int64 = 10_000_000_000
+
+    private let startedAt: Int64
+    private let seen = Mutex<Seen?>("agent.health", nil)
+
+    public init(startedAt: Int64) { self.startedAt = startedAt }
+
+    /// The judgement with the time at which the level was seen to change: never before the start, never going back.
+    ///
+    /// - Parameter now: of the judgement, in nanoseconds since 1970.
+    public func note(_ health: Health, at now: Int64) -> Health {
+        seen.withLock { seen in
+            var health = health
+            guard let last = seen else {
+                health.since = max(startedAt, min(health.since, now))
+                seen = Seen(level: health.level, since: health.since, at: now)
+                return health
+            }
+            // Another thread may have judged later, and told it earlier; or the clock was put back.
+            if last.at <= now || last.at - now > Self.overtaking {
+                let since = last.level == health.level ? last.since : max(last.since, now)
+                seen = Seen(level: health.level, since: since, at: now)
+                health.since = since
+            } else {
+                health.since = last.since
+            }
+            return health
+        }
     }
 }

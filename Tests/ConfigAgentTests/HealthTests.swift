@@ -232,4 +232,41 @@ struct HealthTests {
         )
         #expect(Health.judge(facts, now: Self.now) == Health.judge(facts, now: Self.now))
     }
+
+    @Test("What others have found degrades it")
+    func concerns() {
+        let facts = Health.Facts(
+            startedAt: 10,
+            firstSnapshotAt: 20,
+            sources: [],
+            store: Store.State(),
+            concerns: [.init("settings_refused", source: sourceName("a"), "not right", since: 30)],
+            workers: []
+        )
+        let health = Health.judge(facts, now: Self.now)
+        #expect(health.level == .degraded)
+        #expect(health.reasons.map(\.code) == ["settings_refused"])
+    }
+
+    @Test("A level is as old as it was seen to be: never older than the agent, whatever the reasons say")
+    func levels() {
+        let levels = HealthLevels(startedAt: 100)
+        func seen(_ level: Health.Level, since: Int64, at now: Int64) -> Int64 {
+            levels.note(Health(level: level, reasons: [], since: since), at: now).since
+        }
+        #expect(seen(.degraded, since: 5, at: 200) == 100)
+        #expect(seen(.degraded, since: 150, at: 210) == 100)
+        // As after an unpin, which leaves no trace in the facts.
+        #expect(seen(.healthy, since: 20, at: 220) == 220)
+        #expect(seen(.healthy, since: 20, at: 230) == 220)
+        // One who has judged before and comes late changes nothing.
+        #expect(seen(.degraded, since: 5, at: 225) == 220)
+        #expect(seen(.healthy, since: 20, at: 240) == 220)
+        #expect(seen(.degraded, since: 5, at: 250) == 250)
+        // A clock that was put back.
+        let hour: Int64 = 3_600_000_000_000
+        #expect(seen(.healthy, since: 5, at: 250 - hour) == 250)
+        #expect(seen(.degraded, since: 5, at: 251 - hour) == 250)
+        #expect(seen(.degraded, since: 5, at: 260) == 250)
+    }
 }
