@@ -228,6 +228,7 @@ struct RulesTests {
         #expect(quarantine.acceptance(of: sourceName("other"), try digest(5)) == nil)
         #expect(quarantine.documents.last?.since == 999)
         let gone = try #require(forgotten)
-        #expect(!quarantine.accept(gone, command), "forgotten, it cannot be accepted")
+        let isAccepted = quarantine.accept(gone, command)
+        #expect(!isAccepted, "forgotten, it cannot be accepted")
     }
 }
