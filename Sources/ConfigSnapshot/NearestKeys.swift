@@ -16,10 +16,11 @@ public enum NearestKeys {
         return nearest(to: wanted, among: considered + above, limit: limit)
     }
 
-    /// Those of `candidates` within an edit distance of a third of the length of `wanted`, nearest first.
+    /// Those of `candidates` within an edit distance of a third of the length of `wanted`, nearest first. Of a short one
+    /// that is one letter: what shares fewer was hardly meant.
     public static func nearest(to wanted: String, among candidates: [String], limit: Int) -> [String] {
         let target = Array(wanted.utf8.prefix(128))
-        let reach = max(2, target.count / 3)
+        let reach = target.count < 5 ? 1 : max(2, target.count / 3)
         var ranked: [(distance: Int, key: String)] = []
         // A message must not hold up a worker: no more than a few milliseconds of comparing.
         var budget = 1_000_000

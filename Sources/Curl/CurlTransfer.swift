@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 
 /// One request and what came back. Belongs to the thread of its ``CurlMulti``.
 public final class CurlTransfer {
@@ -125,6 +126,7 @@ public final class CurlTransfer {
     private let sink: UnsafeMutablePointer<ccurl_sink>
     private let body = BodyBuffer()
     private let errorText: UnsafeMutablePointer<CChar>
+    private let unixSocket: String?
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private var connectTo: UnsafeMutablePointer<curl_slist>?
     /// Where it says that a piece of its body has come, while it is under way.
@@ -137,6 +139,7 @@ public final class CurlTransfer {
         // SAFETY: the handle, the sink, the error buffer and the header list are this object's alone and are freed in
         // deinit, after the multi handle has let go of the transfer.
         self.handle = handle
+        unixSocket = request.unixSocket
         sink = .allocate(capacity: 1)
         sink.initialize(to: ccurl_sink())
         sink.pointee.body_limit = request.maxBodyBytes
@@ -349,6 +352,12 @@ public final class CurlTransfer {
         if let kind = Self.ownReason(sink) { return Failure(kind: kind.0, message: kind.1) }
         if Self.isHeaderOverflow(code, sink) {
             return Failure(kind: .headersTooLarge, message: "a header line is larger than libcurl takes")
+        }
+        if code == CURLE_COULDNT_CONNECT, let socket = unixSocket {
+            // libcurl speaks of the URL's host, which nobody asked.
+            let error = Int32(ccurl_get_long(handle, CURLINFO_OS_ERRNO))
+            let reason = error == 0 ? text : String(cString: strerror(error))
+            return Failure(kind: .connect, message: "cannot connect to the socket \(socket): \(reason)")
         }
         return Failure(kind: Self.kind(of: code), message: text)
     }

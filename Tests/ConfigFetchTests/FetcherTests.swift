@@ -737,6 +737,14 @@ struct FetcherTests {
         #expect(harness.last?.isNotModified == true)
     }
 
+    @Test("A Unix socket that is not there is told by its path, and not as a port of the URL's host")
+    func missingUnixSocket() throws {
+        let harness = try Harness([spec("a", .http, "http://localhost/x") { $0.unixSocket = "/nowhere/origin.sock" }])
+        try harness.start()
+        let words = "cannot connect to the socket /nowhere/origin.sock: No such file or directory"
+        #expect(harness.last?.failure?.message.contains(words) == true, "\(String(describing: harness.last?.failure))")
+    }
+
     @Test func stopsAtOnce() throws {
         let origin = try HeldOrigin { _ in .http(200) }
         defer { origin.stop() }
