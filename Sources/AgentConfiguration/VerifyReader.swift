@@ -59,7 +59,7 @@ extension SettingsReader {
 
     /// The names that this host goes by.
     private mutating func audience(_ setting: Setting?) -> Set<String> {
-        guard let setting else { return SettingsReader.hostName.map { [$0] } ?? [] }
+        guard let setting else { return SourceConfiguration.Verification.usualAudience }
         var names: Set<String> = []
         for item in setting.isList ? items(ofList: setting) : [setting] {
             guard let name = text(item) else { continue }
@@ -69,13 +69,6 @@ extension SettingsReader {
             names.insert(name)
         }
         return names
-    }
-
-    private static var hostName: String? {
-        var buffer = [CChar](repeating: 0, count: 256)
-        guard gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return Envelope.isAudience(name) ? name : nil
     }
 
     // MARK: A directory of keys
@@ -179,5 +172,15 @@ extension SettingsReader {
             note(setting, SettingProblem("\(file) \(error.what)", error.advice ?? "let the agent's user read it"))
         }
         return nil
+    }
+}
+
+extension SourceConfiguration.Verification {
+    /// The names that this host goes by where nothing else is said: its own, if that can be signed for.
+    public static var usualAudience: Set<String> {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return [] }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return Envelope.isAudience(name) ? [name] : []
     }
 }

@@ -87,7 +87,8 @@ public struct SignaturePolicy: Hashable, Sendable {
         guard counted.count >= threshold else {
             throw Self.failure(
                 "bad_signature",
-                "\(counted.count) of the keys that the envelope names have signed it, and \(threshold) have to",
+                "\(counted.count) of the keys that the envelope names \(has(counted.count)) signed it, and \(threshold) "
+                    + "\(has(threshold)) to",
                 "sign it with \(threshold) of the trusted keys"
             )
         }
@@ -117,12 +118,13 @@ public struct SignaturePolicy: Hashable, Sendable {
             )
         }
         let known = file.signatures.contains { ring.keys[$0.key] != nil }
+        let count = "\(signers.count) trusted \(signers.count == 1 ? "key has" : "keys have")"
         throw Self.failure(
             "bad_signature",
             known
-                ? "\(signers.count) trusted keys have signed the document rightly, and \(threshold) have to"
+                ? "\(count) signed the document rightly, and \(threshold) \(has(threshold)) to"
                 : "none of the keys that have signed the document is trusted",
-            "see 'agentctl verify' for what is wrong with it"
+            known ? Self.signAgain : "sign it with a trusted key, or see to it that the key that signed it is trusted"
         )
     }
 
@@ -140,10 +142,11 @@ public struct SignaturePolicy: Hashable, Sendable {
             )
         }
         guard envelope.audience.isEmpty || !audience.isDisjoint(with: envelope.audience) else {
+            let names = audience.isEmpty ? "no name" : audience.sorted().joined(separator: ", ")
             throw Self.failure(
                 "wrong_audience",
                 "the document is for \(envelope.audience.joined(separator: ", ")), and not for this host",
-                "this host goes by \(audience.sorted().joined(separator: ", ")): see 'verify.audience'"
+                "this host goes by \(names): see 'verify.audience'"
             )
         }
         guard envelope.digest == digest else {
@@ -161,6 +164,8 @@ public struct SignaturePolicy: Hashable, Sendable {
             )
         }
     }
+
+    private func has(_ count: Int) -> String { count == 1 ? "has" : "have" }
 
     private static func failure(_ code: String, _ message: String, _ hint: String) -> StageFailure {
         StageFailure(.verify, code, message, hint: hint)

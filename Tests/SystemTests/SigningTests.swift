@@ -106,7 +106,8 @@ struct SigningTests {
             "--threshold",
             "2"
         )
-        #expect(one.code == 1 && one.standardError.contains("1 trusted keys"), "\(one)")
+        let lacking = "1 trusted key has signed the document rightly, and 2 have to"
+        #expect(one.code == 1 && one.standardError.contains(lacking), "\(one)")
         succeeds(try agentctl("sign", document, "--attach", path("sig.sig"), "--signer", path("sig.pub")))
         succeeds(
             try agentctl(
@@ -125,6 +126,102 @@ struct SigningTests {
         // A signature under something else is not attached.
         let wrong = try agentctl("sign", document, "--attach", path("sig.sig"), "--signer", path("ssl.pub"))
         #expect(wrong.code == 1, "\(wrong)")
+
+        // The next release, beside which the signature of this one still lies.
+        try directory.write("app.json", #"{"v": 2}"#)
+        succeeds(
+            try agentctl("sign", document, "--source", "app", "--signer", path("ssl.pub"), "--envelope-only")
+        )
+        try Program.check([
+            "openssl", "pkeyutl", "-sign", "-rawin", "-inkey", path("ssl.key"), "-in", envelope, "-out",
+            path("ssl.sig"),
+        ])
+        succeeds(try agentctl("sign", document, "--attach", path("ssl.sig"), "--signer", path("ssl.pub")))
+        succeeds(try agentctl("verify", document, "--source", "app", "--key", path("ssl.pub")))
+        // The same document anew, for longer: the envelope that was signed counts, and not the one in the old file.
+        succeeds(
+            try agentctl(
+                "sign",
+                document,
+                "--source",
+                "app",
+                "--signer",
+                path("ssl.pub"),
+                "--envelope-only",
+                "--valid",
+                "90d"
+            )
+        )
+        try Program.check([
+            "openssl", "pkeyutl", "-sign", "-rawin", "-inkey", path("ssl.key"), "-in", envelope, "-out",
+            path("ssl.sig"),
+        ])
+        let again = try agentctl("sign", document, "--attach", path("ssl.sig"), "--signer", path("ssl.pub"))
+        #expect(again.standardOutput.contains("valid 90d, 1 signature"), "\(again)")
+    }
+
+    @Test("verify goes by the host's name as the agent does, and never sends anybody to itself")
+    func verifyAsTheAgent() throws {
+        for name in ["one", "two"] { succeeds(try agentctl("keygen", path(name))) }
+        let document = try directory.write("app.json", "{}")
+        func verify(_ more: String...) throws -> ProgramOutput {
+            try Program.run([AgentProcess.path(of: "agentctl"), "verify", document, "--source", "app"] + more)
+        }
+        func sign(for audience: String) throws {
+            succeeds(
+                try agentctl("sign", document, "--source", "app", "--key", path("one.key"), "--audience", audience)
+            )
+        }
+        let host = ProcessInfo.processInfo.hostName
+        try sign(for: host)
+        succeeds(try verify("--key", path("one.pub")))
+        try sign(for: "another")
+        let another = try verify("--key", path("one.pub"))
+        #expect(another.code == 1 && another.standardError.contains("this host goes by \(host):"), "\(another)")
+        succeeds(try verify("--key", path("one.pub"), "--audience", "another"))
+        let strange = try verify("--key", path("two.pub"))
+        #expect(strange.code == 1 && strange.standardError.contains("sign it with a trusted key"), "\(strange)")
+        #expect(!strange.standardError.contains("agentctl verify"))
+
+        let both = try verify("--key", path("one.pub"), "--trust", "x", "--root", "y")
+        #expect(both.standardError.contains("--key and --trust exclude one another"), "\(both)")
+        let nameless = try Program.run([AgentProcess.path(of: "agentctl"), "keygen", path("keys/")])
+        #expect(nameless.code != 0 && nameless.standardError.contains("give the files a name"), "\(nameless)")
+    }
+
+    @Test("A trust file is left as it is by a key that is no root, and says when it lacks signatures")
+    func trustInParts() throws {
+        for name in ["root", "other", "stranger"] { succeeds(try agentctl("keygen", path(name))) }
+        let file = path("trust")
+        let first = try agentctl(
+            "trust",
+            file,
+            "--root",
+            path("root.pub"),
+            "--root",
+            path("other.pub"),
+            "--root-threshold",
+            "2",
+            "--key",
+            path("stranger.pub"),
+            "--sign-with",
+            path("root.key"),
+            "-o",
+            "json"
+        )
+        #expect(first.code == 1 && first.standardError.contains("is written, but not complete"), "\(first)")
+        #expect(try first.json["complete"].bool == false)
+        let begun = readText(file)
+        for more in [[], ["--sign-only"]] {
+            let refused = try Program.run(
+                [AgentProcess.path(of: "agentctl"), "trust", file, "--sign-with", path("stranger.key")] + more
+            )
+            #expect(refused.code == 1 && refused.standardError.contains("is no root of"), "\(refused)")
+            #expect(readText(file) == begun)
+        }
+        let last = try agentctl("trust", file, "--sign-only", "--sign-with", path("other.key"), "-o", "json")
+        succeeds(last)
+        #expect(try last.json["complete"].bool == true && last.standardError.isEmpty)
     }
 
     @Test("A trust file: an agent believes its next version, signed by the root of the one before")

@@ -18,6 +18,12 @@ struct KeygenCommand: AgentCommand {
     @Argument(help: "Where to write them, without '.key' and '.pub'.")
     var name: String
 
+    func validate() throws {
+        guard let last = name.utf8.last, last != UInt8(ascii: "/") else {
+            throw ValidationError("give the files a name: NAME.key and NAME.pub")
+        }
+    }
+
     func perform() throws -> ExitStatus {
         let key = PrivateKey()
         try LocalFile.create("\(name).key", mode: 0o600, Array(key.pem.utf8))

@@ -48,7 +48,7 @@ struct SignCommand: AgentCommand {
     )
     var documentVersion: UInt64?
 
-    @Option(help: ArgumentHelp("How long it may be taken: 12h, 30d (default: 30d).", valueName: "time"))
+    @Option(help: ArgumentHelp("How long it may be taken: 12h, 30d.", valueName: "time"))
     var valid = Validity(seconds: 30 * 86_400)
 
     @Flag(help: "Write document and signature as one file.")
@@ -107,28 +107,36 @@ struct SignCommand: AgentCommand {
 
     /// What the signatures are added to.
     private func start(_ bytes: [UInt8], _ keys: [PrivateKey]) throws -> SignatureFile {
-        if add || (attach != nil && LocalFile.exists(signaturePath)) {
-            let file = try existing()
-            guard try parse(file.envelope, signaturePath).digest == ContentDigest(of: bytes) else {
-                throw Problem("\(signaturePath) is the signature of another document", exit: .failure)
-            }
-            return file
-        }
+        if add { return try existing(bytes) }
         guard attach != nil else {
             return SignatureFile(envelope: Array(try newEnvelope(bytes, keys).text.utf8), signatures: [])
         }
+        // What another tool was given to sign. Once it is gone, what is in the signature's file is the same.
+        if !LocalFile.exists(envelopePath), LocalFile.exists(signaturePath) { return try existing(bytes) }
         let envelope = try LocalFile.read(envelopePath)
         guard try parse(envelope, envelopePath).digest == ContentDigest(of: bytes) else {
             throw Problem("\(envelopePath) is the envelope of another document", exit: .failure)
         }
+        // A signature's file of an earlier version is replaced, whatever is in it; one of this version is added to.
+        if LocalFile.exists(signaturePath), let file = try? SignatureFile(parsing: try LocalFile.read(signaturePath)),
+            file.envelope == envelope
+        {
+            return file
+        }
         return SignatureFile(envelope: envelope, signatures: [])
     }
 
-    private func existing() throws(Problem) -> SignatureFile {
+    /// The signatures that the document has.
+    private func existing(_ document: [UInt8]) throws(Problem) -> SignatureFile {
         let bytes = try LocalFile.read(signaturePath)
-        do throws(TrustError) { return try SignatureFile(parsing: bytes) } catch {
+        let file: SignatureFile
+        do throws(TrustError) { file = try SignatureFile(parsing: bytes) } catch {
             throw KeyFile.problem(signaturePath, error)
         }
+        guard try parse(file.envelope, signaturePath).digest == ContentDigest(of: document) else {
+            throw Problem("\(signaturePath) is the signature of another document", exit: .failure)
+        }
+        return file
     }
 
     private func parse(_ envelope: [UInt8], _ path: String) throws(Problem) -> Envelope {

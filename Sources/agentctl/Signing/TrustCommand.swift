@@ -11,7 +11,9 @@ struct TrustCommand: AgentCommand {
         discussion: """
             A trust file says which keys are believed. Each version of it is signed by the roots of the one before, so \
             that hosts that know the first one believe the last. What is not given stays as it was in the version before. \
-            Tells the digest that the file is known by, for 'verify: {trust: {file: …, root: …}}'.
+            Tells the digest that the file is known by, for 'verify: {trust: {file: …, root: …}}'. While too few of the roots \
+            have signed, it is written all the same, so that they can sign one after the other, but exits with 1; with \
+            --output json "complete" says which it is.
             """
     )
 
@@ -50,6 +52,7 @@ struct TrustCommand: AgentCommand {
         guard var last = sections.popLast() else {
             throw Problem("there is no \(file) yet", remedy: "make one, without --sign-only", exit: .failure)
         }
+        try checkRoots(keys, of: last, after: sections.last)
         for key in keys {
             last.signatures.removeAll { $0.key == key.publicKey.id }
             let signature: [UInt8]
@@ -64,7 +67,10 @@ struct TrustCommand: AgentCommand {
         var isWhole = true
         do throws(TrustError) { _ = try trust.verified(from: root) } catch {
             isWhole = false
-            Terminal.note("agentctl: not to be given to hosts yet: \(error.message); add signatures with --sign-only")
+            Terminal.note(
+                "agentctl: \(file) is written, but not complete and not to be given to hosts yet: \(error.message); "
+                    + "add signatures with --sign-only"
+            )
         }
         switch options.output {
         case .json:
@@ -72,7 +78,23 @@ struct TrustCommand: AgentCommand {
             try Terminal.print(json: WireJSON.encode(answer))
         case .text: try Terminal.print("\(file): version \(last.version), known as \(root)\n")
         }
-        return .success
+        return isWhole ? .success : .failure
+    }
+
+    /// The signature of any other key would never count, and the file would not be worth what it was before.
+    private func checkRoots(
+        _ keys: [PrivateKey],
+        of section: TrustFile.Section,
+        after last: TrustFile.Section?
+    ) throws(Problem) {
+        let roots = section.roots + (last?.roots ?? [])
+        for (key, path) in zip(keys, signWith) where !roots.contains(key.publicKey) {
+            throw Problem(
+                "\(path): key \(key.publicKey.id) is no root of \(file), so its signature would not count",
+                remedy: "sign with the key of a root; --root names them",
+                exit: .failure
+            )
+        }
     }
 
     private func existing() throws(Problem) -> TrustFile {

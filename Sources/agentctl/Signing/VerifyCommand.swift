@@ -1,4 +1,5 @@
 internal import AgentAPI
+internal import AgentConfiguration
 internal import AgentctlKit
 internal import ArgumentParser
 internal import ConfigSnapshot
@@ -39,11 +40,12 @@ struct VerifyCommand: AgentCommand {
     @Option(help: ArgumentHelp("How many keys have to have signed.", valueName: "number"))
     var threshold = 1
 
-    @Option(help: ArgumentHelp("A name that the host goes by.", valueName: "name"))
+    @Option(help: ArgumentHelp("A name that the host goes by (default: this host's name).", valueName: "name"))
     var audience: [String] = []
 
     func validate() throws {
-        guard key.isEmpty != (trust == nil) else { throw ValidationError("give keys, --key FILE, or --trust FILE") }
+        if !key.isEmpty, trust != nil { throw ValidationError("--key and --trust exclude one another") }
+        if key.isEmpty, trust == nil { throw ValidationError("give keys, --key FILE, or --trust FILE") }
         guard (trust == nil) == (root == nil) else { throw ValidationError("--trust and --root go together") }
         guard threshold >= 1 else { throw ValidationError("--threshold is at least 1") }
     }
@@ -73,12 +75,13 @@ struct VerifyCommand: AgentCommand {
     }
 
     private func policy() throws(StageFailure) -> SignaturePolicy {
+        let names = audience.isEmpty ? SourceConfiguration.Verification.usualAudience : Set(audience)
         do {
             guard let trust, let root else {
                 return SignaturePolicy(
                     ring: KeyRing(keys: try KeyFile.publicKeys(key)),
                     threshold: threshold,
-                    audience: Set(audience)
+                    audience: names
                 )
             }
             guard let digest = ContentDigest(text: root) else {
@@ -88,7 +91,7 @@ struct VerifyCommand: AgentCommand {
             return SignaturePolicy(
                 ring: found.ring,
                 threshold: found.threshold,
-                audience: Set(audience),
+                audience: names,
                 trust: found.version
             )
         } catch let problem as Problem {
