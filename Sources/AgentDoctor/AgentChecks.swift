@@ -70,7 +70,7 @@ enum AgentChecks {
         case .noPermission: "no permission"
         case .timeout: "no answer in time"
         case .tooLarge: "too large an answer"
-        case .other(let text): text
+        case .hungUp(let text), .other(let text): text
         }
     }
 

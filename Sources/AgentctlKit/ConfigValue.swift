@@ -12,14 +12,24 @@ public struct ConfigValue: Sendable, Hashable {
     public let source: String?
     /// That source's revision.
     public let revision: String?
+    /// Of a source's document on demand: `fresh` or `last_good`.
+    public let state: String?
 
     /// A value and where it came from.
-    public init(key: String, json: [UInt8], generation: UInt64?, source: String?, revision: String?) {
+    public init(
+        key: String,
+        json: [UInt8],
+        generation: UInt64?,
+        source: String?,
+        revision: String?,
+        state: String? = nil
+    ) {
         self.key = key
         self.json = json
         self.generation = generation
         self.source = source
         self.revision = revision
+        self.state = state
     }
 
     /// One JSON object: the value, untouched, beside where it came from.
@@ -29,6 +39,7 @@ public struct ConfigValue: Sendable, Hashable {
         bytes += Array(#","key":"#.utf8) + (try WireJSON.encode(key))
         bytes += Array(#","revision":"#.utf8) + (try WireJSON.encode(revision))
         bytes += Array(#","source":"#.utf8) + (try WireJSON.encode(source))
+        bytes += Array(#","state":"#.utf8) + (try WireJSON.encode(state))
         bytes += Array(#","value":"#.utf8) + json
         bytes.append(UInt8(ascii: "}"))
         return bytes

@@ -10,8 +10,18 @@ public struct Problem: Error, Sendable, Hashable {
     public let details: [String]
     /// What to exit with.
     public let exit: ExitStatus
-    /// Whether the agent lives and whoever answers at this socket may be stuck: another one may still be answered at.
-    public let mayBeStuck: Bool
+    /// How an agent that lives has not answered; `nil` for everything else.
+    public enum Silence: Sendable, Hashable {
+        /// Its socket is not there, or is nobody's.
+        case unreachable
+        /// Whoever answers at the socket may be stuck: another one may still be answered at.
+        case stuck
+        /// It has hung up, as one does that ends.
+        case hungUp
+    }
+
+    /// How it has kept silent.
+    public let silence: Silence?
 
     /// A problem in words that begin in lower case and end without a full stop.
     public init(
@@ -19,9 +29,9 @@ public struct Problem: Error, Sendable, Hashable {
         remedy: String? = nil,
         details: [String] = [],
         exit: ExitStatus,
-        mayBeStuck: Bool = false
+        silence: Silence? = nil
     ) {
-        self.mayBeStuck = mayBeStuck
+        self.silence = silence
         self.details = details
         self.message = message
         self.remedy = remedy

@@ -54,6 +54,8 @@ public struct LocalClient: Sendable {
         case timeout
         /// The body is longer than `maxBytes`.
         case tooLarge
+        /// The other side has closed the connection before its answer was whole; in libcurl's words.
+        case hungUp(String)
         /// Anything else, in libcurl's words.
         case other(String)
     }
@@ -74,7 +76,7 @@ public struct LocalClient: Sendable {
 
     /// Sends one GET request and hands on what comes, piece by piece, until the other side or `take` ends it.
     ///
-    /// The client's time limit counts until the answer's first byte; after that, no byte may be longer away than
+    /// The client's time limit counts, to a second, until the answer's first line; after that, no byte may be longer away than
     /// `silenceSeconds`.
     ///
     /// - Parameter take: called for each piece of the body of an answer of 2xx; `false` ends the transfer.
@@ -87,17 +89,20 @@ public struct LocalClient: Sendable {
     ) throws(Failure) -> Response? {
         let transfer = try prepare(.get, path, headers)
         let handle = transfer.handle
-        let receiver = StreamReceiver(handle, take: take)
+        let receiver = StreamReceiver(handle, patienceMilliseconds: max(1, timeoutMilliseconds), take: take)
         ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, 0)
         ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, max(1, timeoutMilliseconds))
         ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
         ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, max(1, silenceSeconds))
         // SAFETY: libcurl calls back only during curl_easy_perform, and the receiver lives until after it.
         let code = withExtendedLifetime(receiver) {
-            ccurl_set_writer(handle, StreamReceiver.write, Unmanaged.passUnretained(receiver).toOpaque())
+            let context = Unmanaged.passUnretained(receiver).toOpaque()
+            ccurl_set_writer(handle, StreamReceiver.write, context)
+            ccurl_set_progress(handle, StreamReceiver.progress, context)
             return curl_easy_perform(handle)
         }
         if receiver.isOver { return nil }
+        if code == CURLE_ABORTED_BY_CALLBACK { throw .timeout }
         guard code == CURLE_OK else { throw failure(code, handle, ccurl_sink()) }
         let status = ccurl_get_long(handle, CURLINFO_RESPONSE_CODE)
         if (200..<300).contains(status) { return nil }
@@ -216,7 +221,9 @@ public struct LocalClient: Sendable {
             default: break
             }
         }
-        return .other(String(cString: curl_easy_strerror(code)))
+        let text = String(cString: curl_easy_strerror(code))
+        return [CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_PARTIAL_FILE].contains(code)
+            ? .hungUp(text) : .other(text)
     }
 
     private static func headers(of handle: UnsafeMutableRawPointer) -> [(name: String, value: String)] {
@@ -237,14 +244,24 @@ private final class StreamReceiver {
 
     private let handle: UnsafeMutableRawPointer
     private let take: ([UInt8]) -> Bool
+    private let deadline: ContinuousClock.Instant
     /// Whether the one who takes has had enough.
     private(set) var isOver = false
     /// The body of an answer that is not of 2xx, as far as it is worth keeping.
     private(set) var refusal: [UInt8] = []
 
-    init(_ handle: UnsafeMutableRawPointer, take: @escaping ([UInt8]) -> Bool) {
+    init(_ handle: UnsafeMutableRawPointer, patienceMilliseconds: Int, take: @escaping ([UInt8]) -> Bool) {
         self.handle = handle
+        deadline = .now + .milliseconds(patienceMilliseconds)
         self.take = take
+    }
+
+    /// A socket takes connections also for one that is stopped: who does not begin to answer is left.
+    static let progress: curl_xferinfo_callback = { context, _, _, _, _ in
+        guard let context else { return 0 }
+        let receiver = Unmanaged<StreamReceiver>.fromOpaque(context).takeUnretainedValue()
+        let hasBegun = ccurl_get_long(receiver.handle, CURLINFO_RESPONSE_CODE) != 0
+        return hasBegun || .now < receiver.deadline ? 0 : 1
     }
 
     static let write: curl_write_callback = { bytes, size, count, context in

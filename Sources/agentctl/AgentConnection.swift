@@ -103,13 +103,21 @@ struct AgentConnection {
 
     private func problem(_ failure: LocalClient.Failure, _ socket: Socket, _ path: String) -> Problem {
         let place = "the agent is running, but cannot be reached at \(path)"
-        func stuck(_ message: String) -> Problem {
+        func silent(_ silence: Problem.Silence, _ message: String) -> Problem {
             let remedy = "look at its records: journalctl -u agent; whether its threads wait for a lock: agentctl locks"
-            return Problem(message, remedy: remedy, exit: .unknown, mayBeStuck: true)
+            return Problem(message, remedy: remedy, exit: .unknown, silence: silence)
         }
         switch failure {
-        case .noSuchSocket: return stuck("\(place): there is no such socket")
-        case .refused: return stuck("\(place): nobody listens there")
+        case .noSuchSocket:
+            if case .configOf(let group) = socket {
+                return Problem(
+                    "no source's document is for the group \(group) alone: there is no \(path)",
+                    remedy: "name the group that 'readers' of the source names, or leave --group out",
+                    exit: .failure
+                )
+            }
+            return silent(.unreachable, "\(place): there is no such socket")
+        case .refused: return silent(.unreachable, "\(place): nobody listens there")
         case .noPermission:
             let group =
                 switch socket {
@@ -124,9 +132,10 @@ struct AgentConnection {
             )
         case .timeout:
             let limit = Durations.limit(milliseconds: timeoutMilliseconds)
-            return stuck("the agent did not answer at \(path) within \(limit)")
+            return silent(.stuck, "the agent did not answer at \(path) within \(limit)")
         case .tooLarge: return Problem("the answer from \(path) is too large", exit: .unknown)
-        case .other(let text): return stuck("\(place): \(text)")
+        case .hungUp(let text): return silent(.hungUp, "\(place): \(text)")
+        case .other(let text): return silent(.unreachable, "\(place): \(text)")
         }
     }
 

@@ -38,6 +38,7 @@ struct GetCommand: AgentCommand {
 
     func validate() throws {
         if raw, options.output == .json { throw ValidationError("--raw does not go with --output json.") }
+        if key?.isEmpty == true { throw ValidationError("The key is empty; leave it out for all there is.") }
         if group != nil, source == nil { throw ValidationError("--group goes with --source only.") }
         if wait != nil, source == nil { throw ValidationError("--wait goes with --source only.") }
         let range = Routes.documentWait.range
@@ -48,7 +49,7 @@ struct GetCommand: AgentCommand {
 
     private var path: String {
         let root = source.map { "\(Routes.documents)/\(LocalClient.percentEncoded($0))" } ?? Routes.config
-        let below = key.map { $0.isEmpty ? "" : "/\(LocalClient.percentEncoded($0))" } ?? ""
+        let below = key.map { "/\(LocalClient.percentEncoded($0))" } ?? ""
         return root + below + (wait.map { "?wait=\($0)" } ?? "")
     }
 
@@ -63,7 +64,8 @@ struct GetCommand: AgentCommand {
             json: response.body,
             generation: response.header(ConfigHeaders.generation).flatMap { UInt64($0) },
             source: response.header(ConfigHeaders.source),
-            revision: response.header(ConfigHeaders.revision)
+            revision: response.header(ConfigHeaders.revision),
+            state: response.header(ConfigHeaders.state)
         )
         let bytes =
             switch options.output {
@@ -71,6 +73,13 @@ struct GetCommand: AgentCommand {
             case .text: raw ? value.unquoted() : value.json
             }
         try Terminal.print(bytes + [UInt8(ascii: "\n")])
+        // Beside the output, which is the value and nothing else.
+        if options.output == .text, let source, value.state == "last_good" {
+            Terminal.note(
+                "agentctl: this is the stored copy: source \(source) fails, or has not confirmed it yet; "
+                    + "see agentctl sources --explain \(source)"
+            )
+        }
         return .success
     }
 }

@@ -17,7 +17,7 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How long to wait for the answer: 45, 45s, 500ms, 1m (default: 10s; for refresh: 60s).",
+            "How long to wait for the answer: 45, 45s, 500ms, 1m (default: 10s; for refresh: 60s; for wait: 30s).",
             valueName: "time"
         )
     )

@@ -77,7 +77,7 @@ struct LocksCommand: AgentCommand {
         }
         let answer = try question.ask()
         // Beside the output, which is the same as ever.
-        if question.isFallback { Terminal.note("agentctl: \(LocksQuestion.note)") }
+        if let note = question.note { Terminal.note("agentctl: \(note)") }
         switch options.output {
         case .json: try Terminal.print(json: answer.body)
         case .text:

@@ -12,22 +12,20 @@ struct LocksQuestion {
     private static let patienceWithStuck = 250
 
     private let connection: AgentConnection
-    /// Whether the last answer came from the locks socket.
-    private(set) var isFallback = false
+    /// What is said of the last answer, if it came from the locks socket.
+    private(set) var note: String?
+    private var isFallback: Bool { note != nil }
 
     init(_ connection: AgentConnection) { self.connection = connection }
-
-    /// What is said of an answer that came from the locks socket.
-    static let note = "the agent's workers do not answer; these figures come from its \(AgentPaths.locksSocketName)"
 
     mutating func ask() throws(Problem) -> Answer {
         let patience = min(connection.timeoutMilliseconds, isFallback ? Self.patienceWithStuck : Self.patience)
         do throws(Problem) {
             let answer = try connection.limited(to: patience).report(LocksReport.self, .status, path: Routes.locks)
-            isFallback = false
+            note = nil
             return answer
         } catch {
-            guard error.mayBeStuck else { throw error }
+            guard let silence = error.silence else { throw error }
             guard let answer = try? connection.report(LocksReport.self, .locks, path: Routes.locks) else {
                 throw Problem(
                     "\(error.message), nor at \(AgentPaths.locksSocketName)",
@@ -35,7 +33,9 @@ struct LocksQuestion {
                     exit: error.exit
                 )
             }
-            isFallback = true
+            // A socket that is gone says nothing of those who answer at it.
+            let what = silence == .stuck ? "the agent's workers do not answer" : error.message
+            note = "\(what); these figures come from its \(AgentPaths.locksSocketName)"
             return answer
         }
     }

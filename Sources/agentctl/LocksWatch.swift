@@ -68,15 +68,15 @@ struct LocksWatch {
         isScreen: Bool
     ) throws {
         let newline = UInt8(ascii: "\n")
-        let isNew = question.isFallback && !wasFallback
-        wasFallback = question.isFallback
+        let isNew = question.note != nil && !wasFallback
+        wasFallback = question.note != nil
         guard output == .text else {
-            if isNew { Terminal.note("agentctl: \(LocksQuestion.note)") }
+            if isNew, let note = question.note { Terminal.note("agentctl: \(note)") }
             // An answer is one line; whether it ends with one is up to the agent.
             return try Terminal.print(answer.body.filter { $0 != newline } + [newline])
         }
         let (what, table) = text.table(answer.report, at: Self.now, style: Terminal.style)
-        let note = question.isFallback ? LocksQuestion.note + "\n" : ""
+        let note = question.note.map { $0 + "\n" } ?? ""
         let page = "\(WireTime.now.forPeople)  \(what)\n\(note)\(table)"
         try isScreen ? Screen.show(page) : Terminal.print(isFirst ? page : "\n" + page)
     }

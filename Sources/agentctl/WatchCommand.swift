@@ -28,6 +28,7 @@ struct WatchCommand: AgentCommand {
 
     func validate() throws {
         if key != nil, prefix != nil { throw ValidationError("KEY and --prefix do not go together.") }
+        if key?.isEmpty == true { throw ValidationError("The key is empty; leave it out for all there is.") }
         if let count, count < 1 { throw ValidationError("--count has to be at least 1.") }
     }
 
@@ -36,6 +37,7 @@ struct WatchCommand: AgentCommand {
 
     func perform() throws -> ExitStatus {
         let connection = AgentConnection(options)
+        try noteIfNothing(connection)
         var stream = EventStream()
         var left = count ?? .max
         var failure: (any Error)?
@@ -63,6 +65,18 @@ struct WatchCommand: AgentCommand {
             if let failure { throw failure }
             if left == 0 { return .success }
             usleep(500_000)
+        }
+    }
+
+    /// Without a configuration nothing is shown until the first is there.
+    private func noteIfNothing(_ connection: AgentConnection) throws(Problem) {
+        do throws(Problem) {
+            let status = try connection.report(StatusReport.self, .status, path: Routes.status).report
+            guard status.generation == 0 else { return }
+            Terminal.note("agentctl: there is no configuration yet; the watch begins with the first")
+        } catch {
+            // Who does not answer here does not answer there; whatever else is wrong here is told there, or is no harm.
+            if error.silence == .stuck || error.exit == .notRunning { throw error }
         }
     }
 

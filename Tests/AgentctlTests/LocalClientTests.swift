@@ -57,12 +57,19 @@ import Testing
         #expect(throws: LocalClient.Failure.timeout) { try client(server, timeout: 100).request(path: "/") }
     }
 
+    @Test func aStreamThatDoesNotBeginIsLeft() throws {
+        let server = try LocalServer(answer: nil)
+        #expect(throws: LocalClient.Failure.timeout) {
+            try client(server, timeout: 100).stream(path: "/", silenceSeconds: 3_600) { _ in true }
+        }
+    }
+
     @Test func aServerThatHangsUpIsNamed() throws {
         let server = try LocalServer(answer: "")
         #expect {
             try client(server).request(path: "/")
         } throws: { error in
-            if case LocalClient.Failure.other = error { true } else { false }
+            if case LocalClient.Failure.hungUp = error { true } else { false }
         }
     }
 

@@ -156,7 +156,7 @@ import Testing
         let object = ConfigValue(key: #"a."b.c""#, json: json, generation: 42, source: nil, revision: nil)
         #expect(
             String(decoding: try object.envelope(), as: UTF8.self)
-                == #"{"generation":42,"key":"a.\"b.c\"","revision":null,"source":null,"value":{"a":[1.50,"é"]}}"#
+                == #"{"generation":42,"key":"a.\"b.c\"","revision":null,"source":null,"state":null,"value":{"a":[1.50,"é"]}}"#
         )
         #expect(object.unquoted() == json)
         let text = ConfigValue(key: "k", json: Array(#""a\n\u00e9""#.utf8), generation: 1, source: "s", revision: "r")

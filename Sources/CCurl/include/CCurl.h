@@ -35,6 +35,13 @@ static inline void ccurl_set_writer(CURL *_Nonnull h, curl_write_callback _Nonnu
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, writer);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, context);
 }
+/// Has `h` ask about once a second, and whenever something happens, whether to go on: 0 for yes.
+static inline void ccurl_set_progress(CURL *_Nonnull h, curl_xferinfo_callback _Nonnull progress,
+                                      void *_Nonnull context) {
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, progress);
+    curl_easy_setopt(h, CURLOPT_XFERINFODATA, context);
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+}
 static inline CURLMcode ccurl_multi_set_long(CURLM *_Nonnull m, CURLMoption o, long v) {
     return curl_multi_setopt(m, o, v);
 }
