@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// One thing that is wrong with the agent's configuration.
 public struct ConfigurationError: Error, Sendable, Hashable {
     public var file: String
@@ -17,6 +19,16 @@ public struct ConfigurationError: Error, Sendable, Hashable {
         self.key = key
         self.what = what
         self.advice = advice
+    }
+}
+
+extension ConfigurationError {
+    static let unreadable = "cannot be read: "
+
+    /// Whether it is one only for whoever looks, who may not read what the agent's user may.
+    public var isForLackOfRights: Bool {
+        // SAFETY: glibc keeps this text until the thread's next call.
+        what.hasSuffix(Self.unreadable + String(cString: strerror(EACCES)))
     }
 }
 

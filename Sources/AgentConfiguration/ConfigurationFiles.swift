@@ -60,7 +60,8 @@ enum ConfigurationFiles {
         return names.map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }
     }
 
-    static func bytes(of path: String, limit: Int = maxBytes) throws(ConfigurationError) -> [UInt8] {
+    /// - Parameter limit: of a file that the configuration names; `nil` for one of its own.
+    static func bytes(of path: String, limit: Int? = nil) throws(ConfigurationError) -> [UInt8] {
         // Not to wait for ever where somebody has put a pipe.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
@@ -68,7 +69,8 @@ enum ConfigurationFiles {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw unreadable(path, errno) }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw problem(path, "not a regular file", "name a YAML file or a directory of them")
+            let advice = limit == nil ? "name a YAML file or a directory of them" : "name a file"
+            throw problem(path, "not a regular file", advice)
         }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
@@ -79,11 +81,11 @@ enum ConfigurationFiles {
             guard count >= 0 else { throw unreadable(path, errno) }
             if count == 0 { return bytes }
             bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= limit else {
+            guard bytes.count <= limit ?? maxBytes else {
                 throw problem(
                     path,
-                    "larger than \(ByteSize.text(limit))",
-                    "this cannot be the agent's configuration"
+                    "larger than \(ByteSize.text(limit ?? maxBytes))",
+                    limit == nil ? "this cannot be the agent's configuration" : "see whether it is the right file"
                 )
             }
         }
@@ -92,8 +94,13 @@ enum ConfigurationFiles {
     private static func unreadable(_ path: String, _ code: Int32) -> ConfigurationError {
         // SAFETY: glibc keeps this text until the thread's next call.
         let text = String(cString: strerror(code))
-        let advice = code == EACCES ? "let the agent's user read it, and enter the directories above it" : nil
-        return problem(path, "cannot be read: \(text)", advice)
+        let advice =
+            switch code {
+            case EACCES, EPERM: "let the agent's user read it, and enter the directories above it"
+            case ENOENT, ENOTDIR, ELOOP: "put it there, or mend the path"
+            default: "see whether the disk and its file system are in order"
+            }
+        return problem(path, ConfigurationError.unreadable + text, advice)
     }
 
     private static func problem(_ path: String, _ what: String, _ advice: String?) -> ConfigurationError {

@@ -66,7 +66,8 @@ extension SettingsReader {
             return prefix + String(decoding: bytes[..<end], as: UTF8.self)
         } catch {
             if members["credential"] != nil, credentials.areUnknown { return prefix + "?" }
-            let advice = error.what == "is empty" ? error.advice : missing(members["credential"] != nil)
+            let isMissing = error.what != "is empty" && members["credential"] != nil
+            let advice = isMissing ? Self.missingCredential : error.advice
             note(place.place, setting.key, "\(file) \(error.what)", advice)
             return nil
         }
@@ -115,13 +116,10 @@ extension SettingsReader {
         }
         if let path = credentials.path(of: name) { return path }
         if credentials.areUnknown { return "/\(name)" }
-        note(setting, SettingProblem("no credentials were handed over", missing(true)))
+        note(setting, SettingProblem("no credentials were handed over", Self.missingCredential))
         return nil
     }
 
-    private func missing(_ isCredential: Bool) -> String {
-        isCredential
-            ? "add LoadCredential=NAME:/path to the unit (systemctl edit agent), and restart the agent"
-            : "let the agent's user read it"
-    }
+    private static let missingCredential =
+        "add LoadCredential=NAME:/path to the unit (systemctl edit agent), and restart the agent"
 }

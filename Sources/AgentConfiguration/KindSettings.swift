@@ -38,6 +38,11 @@ struct KindSettings {
     static let keys = ["access_key", "secret_key", "session_token"]
     /// All that the `auth` of any kind may say.
     static let anyAuth = ["user", "password", "token"] + keys
+    /// Where who the agent is belongs, which a URL does not hold.
+    var login: String {
+        if auth.contains("user") { return "auth: {user: …, password: …}" }
+        return auth.contains("token") ? "auth: {token: …}" : "auth: {access_key: …, secret_key: …}"
+    }
     /// Of the stores of keys.
     private static let store: Set<Group> = [.network, .tls, .watch, .places]
 

@@ -232,14 +232,14 @@ extension SettingsReader {
     }
 
     private mutating func endpoint(_ setting: Setting?) -> String? {
-        setting.flatMap { server($0, example: "https://s3.example.com") }
+        setting.flatMap { server($0, example: "https://s3.example.com", login: KindSettings.of(.s3).login) }
     }
 
     /// A URL of scheme, host and port alone.
-    private mutating func server(_ setting: Setting, example: String) -> String? {
+    private mutating func server(_ setting: Setting, example: String, login: String) -> String? {
         guard let text = text(setting) else { return nil }
         do throws(SettingProblem) {
-            let url = try SourceURL.parse(text)
+            let url = try SourceURL.parse(text, login: login)
             guard [.http, .https].contains(url.kind), url.path == "/", !text.contains("?") else {
                 throw SettingProblem(
                     "\(shown(text)) is not a server's address",
@@ -333,7 +333,8 @@ extension SettingsReader {
             note(setting.namePlace, setting.key, "needs 'url'", "as in 'url: http://proxy.example.com:3128'")
             return nil
         }
-        guard let text = server(url, example: "http://proxy.example.com:3128") else { return nil }
+        let login = "proxy: {url: …, user: …, password: …}"
+        guard let text = server(url, example: "http://proxy.example.com:3128", login: login) else { return nil }
         var proxy = SourceConfiguration.Proxy(url: text)
         proxy.user = members["user"].flatMap { secret($0) }
         proxy.password = members["password"].flatMap { secret($0) }

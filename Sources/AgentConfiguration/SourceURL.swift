@@ -7,7 +7,9 @@ struct SourceURL: Equatable {
     var path: String
 
     /// Checks `text` and takes it apart.
-    static func parse(_ text: String) throws(SettingProblem) -> SourceURL {
+    ///
+    /// - Parameter login: where a user and a password belong that are no part of it; `nil` for what its kind says.
+    static func parse(_ text: String, login: String? = nil) throws(SettingProblem) -> SourceURL {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw SettingProblem(
                 "the URL holds a space, a control character or a letter that is not ASCII",
@@ -19,8 +21,8 @@ struct SourceURL: Equatable {
         if rest.contains("#") {
             throw SettingProblem("a URL with a fragment ('#…')", "leave it out: a fragment is never sent")
         }
-        let path = try kind == .file ? filePath(rest) : httpPath(rest)
         let settings = KindSettings.of(kind)
+        let path = try kind == .file ? filePath(rest) : httpPath(rest, login: login ?? settings.login)
         if let problem = settings.problem(path, rest) ?? settings.problem(ofQuery: rest) { throw problem }
         return SourceURL(kind: kind, path: path)
     }
@@ -60,12 +62,12 @@ struct SourceURL: Equatable {
         return path
     }
 
-    private static func httpPath(_ rest: Substring) throws(SettingProblem) -> String {
+    private static func httpPath(_ rest: Substring, login: String) throws(SettingProblem) -> String {
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
         guard !authority.contains("@") else {
             throw SettingProblem(
                 "a URL with a user name or a password",
-                "leave it out and send a header instead: 'headers: {Authorization: …}'"
+                "leave it out and write it beside the URL: '\(login)'"
             )
         }
         let (host, port) = splitPort(authority)

@@ -18,10 +18,18 @@ enum ConfigurationChecks {
         if let hidden = hiddenPath(scene.options.configuration) {
             return [Check("config.loads", nil, .skip, "no permission to read \(hidden)", advice: Doctor.asRoot)]
         }
-        return scene.configurationErrors.map { error in
+        return judge(scene.configurationErrors, isRoot: Doctor.isRoot)
+    }
+
+    static func judge(_ errors: [ConfigurationError], isRoot: Bool) -> [Check] {
+        errors.map { error in
             var place = error.file
             if let line = error.line { place += ":\(line)" }
             let key = error.key.isEmpty ? "" : "\(error.key): "
+            // What we may not read the agent may well.
+            if !isRoot, error.isForLackOfRights {
+                return Check("config.loads", place, .skip, key + error.what, advice: Doctor.asRoot)
+            }
             let advice = error.advice ?? "mend it, then check with: agentd --check-config --config \(error.file)"
             return Check("config.loads", place, .fail, key + error.what, advice: advice)
         }

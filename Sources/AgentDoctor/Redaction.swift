@@ -182,8 +182,15 @@ private struct RedactedYAML {
         case .sequence(let items) where items.isEmpty: text += margin + "[]\n"
         case .mapping(let members):
             for member in members {
-                let hides = isSecret || member.name == "headers" || Redaction.looksSecret(member.name)
+                let hides =
+                    isSecret || member.name == "headers" || member.name == "user" || Redaction.looksSecret(member.name)
                 text += margin + quoted(member.name) + ":"
+                let isCommand = member.name == "check" || member.name == "command"
+                if isCommand, case .sequence(let words) = member.node.kind, !words.isEmpty {
+                    text += "\n"
+                    writeCommand(words, indent: indent + 2)
+                    continue
+                }
                 writeValue(member.node, indent: indent, name: member.name, isSecret: hides)
             }
         case .sequence(let items):
@@ -192,6 +199,37 @@ private struct RedactedYAML {
                 writeValue(item, indent: indent, name: name, isSecret: isSecret)
             }
         }
+    }
+
+    /// A program and its arguments, of which no more is kept than paths and the names of options.
+    private mutating func writeCommand(_ words: [DocumentNode], indent: Int) {
+        let margin = String(repeating: " ", count: indent)
+        var isSecret = false
+        for (index, word) in words.enumerated() {
+            let argument = word.text ?? ""
+            let shown = index == 0 ? argument : self.shown(argument: argument, isSecret: isSecret)
+            text += margin + "- " + quoted(shown) + "\n"
+            isSecret = argument.hasPrefix("--") && !argument.contains("=") && Redaction.looksSecret(argument)
+        }
+    }
+
+    /// - Parameter isSecret: whether the option before it says so.
+    private mutating func shown(argument: String, isSecret: Bool) -> String {
+        if isSecret {
+            secrets.append(argument)
+            return Redaction.removed
+        }
+        let name = String(argument.prefix { $0 != "=" })
+        let hasValue = name != argument
+        if hasValue, Redaction.looksSecret(name) { secrets.append(String(argument.dropFirst(name.count + 1))) }
+        if name.hasPrefix("--") { return hasValue ? name + "=" + Redaction.removed : name }
+        // As in `-pPASSWORD`.
+        if name.hasPrefix("-"), argument.utf8.count > 2 {
+            secrets.append(String(argument.dropFirst(2)))
+            return Redaction.removed
+        }
+        let isPlain = name.hasPrefix("-") || (name.hasPrefix("/") && !hasValue)
+        return isPlain ? argument : Redaction.removed
     }
 
     private func quoted(_ text: String) -> String {

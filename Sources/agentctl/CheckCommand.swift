@@ -3,6 +3,7 @@ internal import AgentConfiguration
 internal import AgentDoctor
 internal import AgentctlKit
 internal import ArgumentParser
+internal import Glibc
 
 struct CheckCommand: AgentCommand {
     static let configuration = CommandConfiguration(
@@ -29,6 +30,14 @@ struct CheckCommand: AgentCommand {
         do throws(ConfigurationErrors) {
             configuration = try AgentConfiguration.load(path: place.config, credentials: .forChecking)
         } catch {
+            if geteuid() != 0, error.list.allSatisfy(\.isForLackOfRights) {
+                throw Problem(
+                    "no permission to read all that the configuration needs",
+                    remedy: "run agentctl check as root",
+                    details: error.list.map { "\($0.file): \($0.key): \($0.what)" },
+                    exit: .unknown
+                )
+            }
             throw Problem("the configuration is refused", details: error.list.map(\.description), exit: .failure)
         }
         let report: TrialReport

@@ -413,11 +413,20 @@ struct BadConfigurationTests {
         ("http://x:+80/", "'+80' is not a port; a port is 1 to 65535"),
         (
             "https://user:secret@example.com/",
-            "a URL with a user name or a password; leave it out and send a header instead: 'headers: {Authorization: …}'"
+            "a URL with a user name or a password; leave it out and write it beside the URL: 'auth: {user: …, password: …}'"
         ),
         (
             "https://user@example.com",
-            "a URL with a user name or a password; leave it out and send a header instead: 'headers: {Authorization: …}'"
+            "a URL with a user name or a password; leave it out and write it beside the URL: 'auth: {user: …, password: …}'"
+        ),
+        (
+            "consul://user@x/a",
+            "a URL with a user name or a password; leave it out and write it beside the URL: 'auth: {token: …}'"
+        ),
+        (
+            "s3://key:secret@bucket/a",
+            "a URL with a user name or a password; leave it out and write it beside the URL: "
+                + "'auth: {access_key: …, secret_key: …}'"
         ),
         ("https://x/#y", "a URL with a fragment ('#…'); leave it out: a fragment is never sent"),
         ("file://x/y", "a file URL without an absolute path; write it as in file:///etc/agent/app.json"),

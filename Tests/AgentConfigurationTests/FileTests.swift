@@ -175,7 +175,9 @@ struct FileTests {
     @Test func missing() {
         #expect(
             loadComplaints("/nonexistent/agent.yaml")
-                == ["/nonexistent/agent.yaml: cannot be read: No such file or directory"]
+                == [
+                    "/nonexistent/agent.yaml: cannot be read: No such file or directory; put it there, or mend the path"
+                ]
         )
     }
 

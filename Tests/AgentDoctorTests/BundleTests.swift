@@ -83,6 +83,24 @@ struct RedactionTests {
         #expect(try Redaction.configuration(Array(text.utf8)).text == expected)
     }
 
+    @Test("Who logs in at a proxy, and the arguments of commands, are removed")
+    func proxiesAndCommands() throws {
+        let yaml = """
+            a: {proxy: {url: "http://p:1", user: secretive, password: secret1}}
+            b: {guard: {check: [/bin/c, -v, --strict, "--password=secret2", --api-token, /secret3, -psecret4, "A_KEY=secret5"]}}
+            c: {guard: {check: {command: [/bin/c, /etc/rules, word], timeout: 1s}}}
+            """
+        let (text, secrets) = try Redaction.configuration(Array(yaml.utf8))
+        #expect(!text.contains("secret"), "\(text)")
+        #expect(Set(secrets) == ["secretive", "secret1", "secret2", "/secret3", "secret4", "secret5"])
+        let left = [
+            "/bin/c", "-v", "--strict", "--password=[removed]", "--api-token", "[removed]", "[removed]", "[removed]",
+        ]
+        let list = left.map { "        - \"\($0)\"\n" }.joined()
+        #expect(text.contains(list.replacingOccurrences(of: "        -", with: "      -")), "\(text)")
+        #expect(text.contains(#"- "/etc/rules""#) && !text.contains("- \"word\""), "\(text)")
+    }
+
     @Test("Known secrets disappear wherever they are, short ones excepted")
     func scrubbing() {
         let scrubber = Scrubber(["Bearer abracadabra", "abc", "open%20sesame", "long", "longer"])

@@ -1,4 +1,5 @@
 import AgentAPI
+import AgentConfiguration
 import Testing
 
 @testable import AgentDoctor
@@ -131,6 +132,17 @@ struct JudgingTests {
         #expect(ClockChecks.judgeYear(now: 1_735_689_600) == nil)
     }
 
+    @Test("What only we may not read is not looked at, and is no fault of the configuration")
+    func lackOfRights() {
+        func error(_ what: String) -> ConfigurationError {
+            ConfigurationError(file: "a.yaml", line: 4, column: 1, key: "k", what: what, advice: nil)
+        }
+        let errors = [error("/s cannot be read: Permission denied"), error("unknown key")]
+        #expect(ConfigurationChecks.judge(errors, isRoot: false).map(\.result) == [.skip, .fail])
+        #expect(ConfigurationChecks.judge(errors, isRoot: false).first?.advice == Doctor.asRoot)
+        #expect(ConfigurationChecks.judge(errors, isRoot: true).map(\.result) == [.fail, .fail])
+    }
+
     @Test("The agent's own reasons")
     func health() {
         let since = WireTime(unixMilliseconds: 0)
@@ -145,6 +157,15 @@ struct JudgingTests {
         #expect(failed.map(\.found) == ["no configuration yet", "fetch: away"])
         #expect(failed.map(\.subject) == [nil, "source app"])
         #expect(failed.allSatisfy { $0.advice != nil })
+        let commands = [
+            "pinned": "agentctl unpin", "frozen": "agentctl thaw", "source_expired": "agentctl sign",
+            "source_distrusted": "agentctl sign",
+        ]
+        for (code, command) in commands {
+            let reason = HealthReason(code: code, message: "", since: since)
+            let checks = AgentChecks.health(HealthState(level: .degraded, reasons: [reason], since: since))
+            #expect(checks.first?.advice?.contains(command) == true, "\(code)")
+        }
     }
 
     @Test("Records that were lost")
