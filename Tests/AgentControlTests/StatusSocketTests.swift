@@ -97,23 +97,6 @@ struct StatusSocketTests {
         #expect(source.poll.minSeconds == 360_000)
     }
 
-    @Test("A source that has failed and sleeps has no next poll: nobody asks it")
-    func asleepAfterFailure() throws {
-        let directory = try TemporaryDirectory()
-        let base = try directory.write("base.json", "{}")
-        var gone = source("gone", .file, "file://\(directory.path("gone.json"))", required: false)
-        gone.fetch.idle = second
-        let running = try Running([source("base", .file, "file://\(base)"), gone], in: directory)
-        try running.agent.start()
-        #expect(try running.config("/v1/documents/gone/a?wait=5").status == 503)
-        try waitUntil("it to sleep", every: .milliseconds(50)) {
-            try running.report().sources["gone"]?.state == .asleep
-        }
-        let status = try #require(try running.report().sources["gone"])
-        #expect(status.consecutiveFailures > 0)
-        #expect(status.nextPoll == nil)
-    }
-
     @Test func locks() throws {
         let running = try Running.withDocument("{}")
         let report = try running.status("/v1/locks").decoded(as: LocksReport.self)
