@@ -181,6 +181,8 @@ public final class Agent: Sendable {
         let added = stored
         pipeline.ask { [self] in
             let (inUse, restored) = box.assembly.adopt(next, stored: added)
+            // Nobody waits for a command that was put out of the way.
+            checks.keepOnly(next.checks)
             currentPlan.withLock { $0 = next }
             currentReaders.withLock { $0 = next.readers }
             store.keep(next.retention)

@@ -59,6 +59,11 @@ public struct AgentPlan: Sendable, Equatable {
         }
     }
 
+    /// By source: the command that has the last word over its documents.
+    var checks: [SourceName: Check] {
+        Dictionary(sources.compactMap { source in source.rules.check.map { (source.fetch.name, $0) } }) { $1 }
+    }
+
     /// Whether documents are checked by commands.
     public var hasChecks: Bool { sources.contains { $0.rules.check != nil } }
 

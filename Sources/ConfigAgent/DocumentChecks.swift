@@ -38,6 +38,8 @@ final class DocumentChecks: Sendable {
         let question: Question
         /// Those that wait for the same answer: of a document that comes again before it is known.
         var waiting: [Waiter]
+        /// Whether it is worth going on.
+        var isWanted = true
 
         func asksTheSame(as other: Question) -> Bool {
             question.source == other.source && question.digest == other.digest && question.check == other.check
@@ -76,6 +78,12 @@ final class DocumentChecks: Sendable {
 
     /// A result has come, perhaps again: whatever has become of it, what was found for it is not for a later one.
     func settle(_ order: UInt64) { state.withLock { $0.answers[order] = nil } }
+
+    /// Ends what is asked of commands that are none of `checks`: whoever has waited for them comes again at once.
+    func keepOnly(_ checks: [SourceName: Check]) {
+        let dropped = state.withLock { $0.drop { checks[$0.source] != $0.check } }
+        for waiter in dropped { waiter.done(true) }
+    }
 
     /// Has a document checked.
     ///
@@ -119,7 +127,10 @@ final class DocumentChecks: Sendable {
         while let question = next() {
             let found = run(question)
             let entry = state.withLock { state in
-                let index = state.running.firstIndex { $0.asksTheSame(as: question) }
+                // One that nobody wants any more ends after one that was asked for anew.
+                let index =
+                    state.running.firstIndex { $0.asksTheSame(as: question) && !$0.isWanted }
+                    ?? state.running.firstIndex { $0.asksTheSame(as: question) }
                 return index.map { state.running.remove(at: $0) }
             }
             if let entry, !isStopping.load(ordering: .acquiring) { answer(entry, found) }
@@ -147,7 +158,10 @@ final class DocumentChecks: Sendable {
             check: question.check,
             length: question.body.count
         )
-        return CheckClient.ask(socket, told, question.body) { [self] in !isStopping.load(ordering: .acquiring) }
+        return CheckClient.ask(socket, told, question.body) { [self] in
+            !isStopping.load(ordering: .acquiring)
+                && state.withLock { $0.running.contains { $0.isWanted && $0.asksTheSame(as: question) } }
+        }
     }
 
     /// Ends what is being checked, without an answer.
@@ -167,13 +181,26 @@ final class DocumentChecks: Sendable {
 }
 
 extension DocumentChecks.State {
+    /// - Returns: those who have waited for it.
+    fileprivate mutating func drop(_ isUnwanted: (DocumentChecks.Question) -> Bool) -> [DocumentChecks.Waiter] {
+        let dropped = waiting.filter { isUnwanted($0.question) }.flatMap(\.waiting)
+        waiting.removeAll { isUnwanted($0.question) }
+        var left: [DocumentChecks.Waiter] = []
+        for index in running.indices where isUnwanted(running[index].question) {
+            left += running[index].waiting
+            running[index].waiting = []
+            running[index].isWanted = false
+        }
+        return dropped + left
+    }
+
     /// - Returns: those whose question is not asked any more.
     fileprivate mutating func add(
         _ question: DocumentChecks.Question,
         _ waiter: DocumentChecks.Waiter,
         atMost most: Int
     ) -> [DocumentChecks.Waiter] {
-        if let index = running.firstIndex(where: { $0.asksTheSame(as: question) }) {
+        if let index = running.firstIndex(where: { $0.isWanted && $0.asksTheSame(as: question) }) {
             running[index].waiting.append(waiter)
             return running[index].waiting.count > most ? [running[index].waiting.removeFirst()] : []
         }

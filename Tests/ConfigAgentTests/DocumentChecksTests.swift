@@ -69,6 +69,29 @@ struct DocumentChecksTests {
         #expect(told.count(true) == 0 && told.count(false) == 19)
     }
 
+    @Test("What a new configuration does not ask any more ends, and whoever has waited for it comes again")
+    func dropped() throws {
+        defer { close(silent) }
+        let checks = DocumentChecks(socket: directory.path("check.sock"))
+        let told = Told()
+        let kept = try question("kept", "1")
+        checks.ask(kept, order: 1) { told.note($0) }
+        // More than there are threads: one of them waits.
+        for number in 0..<UInt64(DocumentChecks.most) {
+            checks.ask(try question("s\(number)", "1"), order: 2 + number) { told.note($0) }
+        }
+        #expect(told.count(true) == 0)
+        checks.keepOnly([kept.source: kept.check])
+        #expect(told.count(true) == DocumentChecks.most && told.count(false) == 0)
+        #expect(checks.answer(for: kept.source, kept.digest, kept.check) == nil)
+        // Their threads are there for others again.
+        unlink(directory.path("check.sock"))
+        let done = WakeSignal()
+        checks.ask(try question("next", "1"), order: 40) { if $0 { done.raise() } }
+        #expect(done.wait(until: .now.advanced(byNanoseconds: 20_000_000_000)))
+        #expect(checks.stop(until: .now.advanced(byNanoseconds: 20_000_000_000)))
+    }
+
     @Test("Where nobody runs checks, that is the answer, until who has asked has come for it")
     func nobody() throws {
         close(silent)

@@ -31,7 +31,7 @@ struct CheckTests {
         let source = SourceSettings(
             url: "file://\(files.path("app.json"))",
             poll: "1h",
-            more: ["guard: {check: [\(command)]}", "watch: false"]
+            more: ["guard: {check: {command: [\(command)], timeout: 1m}}", "watch: false"]
         )
         return AgentSettings(sources: ["app": source])
     }
@@ -162,6 +162,18 @@ struct CheckTests {
             #expect(looked.code == 0, "\(looked)")
             #expect(looked.standardError.contains("warning: source app: ") == isDoubtful, "\(looked)")
         }
+    }
+
+    @Test("A reload waits for no command that it has put out of the way")
+    func reloadOfHanging() throws {
+        let agent = try AgentProcess.ready(settings("/bin/sh, -c, \"if grep -q slow; then sleep 50; fi\""))
+        try files.write("app.json", #"{"v": "slow"}"#)
+        // Nobody knows yet.
+        #expect(try agent.control("refresh", "app", "--timeout", "2").code == 4)
+        #expect(try agent.value("v").line == "1")
+        try agent.directory.write("agent.yaml", settings("/bin/true").yaml(in: agent.directory.path))
+        #expect(try agent.control("reload", "--wait").code == 0)
+        try waitUntil("it is taken", deadline: .seconds(40)) { try agent.value("v").line == #""slow""# }
     }
 
     @Test("A reload brings a check, and the place where it is run")
