@@ -291,7 +291,8 @@ public final class Store: Sendable {
         let path = directory + "/" + Self.operatorFile
         let bytes: [UInt8]
         do throws(FileError) { bytes = try FileIO.read(path, limit: 1 << 20) } catch {
-            if error.isMissing { return OperatorState() }
+            // In what is no directory nothing was ever written.
+            if error.isMissing || error.code == ENOTDIR { return OperatorState() }
             pins.withLock { $0.mayBeOthers = true }
             throw .file(error)
         }

@@ -228,7 +228,8 @@ enum EventRecords {
             JournalRecord(
                 .error,
                 nil,
-                "pinned generation \(pin.generation) cannot be used: \(fault); what was in use last is pinned instead",
+                "pinned generation \(pin.generation) cannot be used: \(fault); what was in use last is pinned instead, "
+                    + "or else what comes first",
                 [("AGENT_EVENT", "pin_lost"), ("AGENT_PINNED", String(pin.generation)), ("AGENT_ERROR", "\(fault)")]
             )
         case .historyUnreadable(let error):

@@ -394,7 +394,7 @@ struct OnDemandTests {
         let running = try running([onDemand()])
         #expect(try await read(running) == #"{"a":1}"#)
         origin.answer { _ in .http(500) }
-        adopt(running, [onDemand(idle: 50 * hour) { $0.maxBytes = 1_000_000 }])
+        adopt(running, [onDemand(idle: 50 * hour) { $0.timeoutMilliseconds = 50_000 }])
         #expect(try await read(running) == #"{"a":1}"#)
         try await soon("the failure") { health(running) == ["source_failing"] }
         #expect(try await read(running) == #"{"a":1}"#)
