@@ -73,7 +73,8 @@ extension Agent {
             let done = try change(until: deadline, by: { $1.whenWritten() }) { [quarantine] _ in
                 guard quarantine.accept(document, command) else {
                     let message = "it was forgotten meanwhile, for so many others were refused"
-                    return Refusal("unknown_digest", message, hint: "once its source has said it again: agentctl accept")
+                    let hint = "once its source has said it again: agentctl accept"
+                    return Refusal("unknown_digest", message, hint: hint)
                 }
                 return nil
             }

@@ -164,13 +164,11 @@ final class Assembly {
         for (name, stage) in stages {
             // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
             // what is required of its signature now.
-            let hasOtherRules = old[name]?.rules != stage.rules || old[name]?.form != stage.form
-            if hasOtherRules { inUse[name]?.isJudged = false }
-            guard
-                inUse[name]?.location != stage.location || old[name]?.verifier.policy != stage.verifier.policy
-                    || hasOtherRules
-            else { continue }
-            if let revision = inUse[name]?.revision { inUse[name]?.revision = revision.withoutValidators }
+            if !stage.judges(as: old[name]) { inUse[name]?.isJudged = false }
+            guard let used = inUse[name] else { continue }
+            if used.location != stage.location || !stage.believes(as: old[name]) || !used.isJudged {
+                inUse[name]?.revision = used.revision.withoutValidators
+            }
         }
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
         settled = settled.filter { stages[$0.key] != nil }
@@ -178,11 +176,10 @@ final class Assembly {
         // What an earlier plan has left, and the layers in force do not need.
         inUse = inUse.filter { isLayer($0.key) || layersInForce?.contains($0.key) == true }
         noteTrust()
-        let moved = stages.keys.filter { name in
-            old[name]?.location != stages[name]?.location || old[name]?.verifier.policy != stages[name]?.verifier.policy
-                || old[name]?.rules != stages[name]?.rules || old[name]?.form != stages[name]?.form
+        let moved = stages.filter { name, stage in
+            old[name]?.location != stage.location || !stage.believes(as: old[name]) || !stage.judges(as: old[name])
         }
-        documents.adopt(next, dropping: Set(moved))
+        documents.adopt(next, dropping: Set(moved.keys))
         var restored: Set<SourceName> = []
         for document in stored where inUse[document.source] == nil {
             restore(document)

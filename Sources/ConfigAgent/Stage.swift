@@ -70,6 +70,12 @@ struct Stage {
         decoder = DocumentDecoder(limits: form.limits, format: form.format, urlPath: "")
     }
 
+    /// Whether what this one believes is what the other did.
+    func believes(as other: Stage?) -> Bool { verifier.policy == other?.verifier.policy }
+
+    /// Whether what fulfilled the other's limits and rules fulfils these.
+    func judges(as other: Stage?) -> Bool { rules == other?.rules && form == other?.form }
+
     static var now: UInt64 { MonotonicTime.now.nanoseconds }
 
     func decode(_ document: VerifiedDocument) throws(StageFailure) -> DecodedDocument {

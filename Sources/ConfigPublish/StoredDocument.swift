@@ -125,7 +125,9 @@ enum StoredForm {
         guard let location = fields["location"] else { throw .incomplete("location") }
         guard let format = fields["format"].flatMap(DocumentFormat.init(rawValue:)) else { throw .incomplete("format") }
         guard let fetchedAt = fields["fetched-at"].flatMap({ Int64(time: $0) }) else { throw .incomplete("fetched-at") }
-        guard let generation = fields["generation"].flatMap({ UInt64(generation: $0) }) else { throw .incomplete("generation") }
+        guard let generation = fields["generation"].flatMap({ UInt64(generation: $0) }) else {
+            throw .incomplete("generation")
+        }
         let signature = try signature(&rest, length: fields["signature-length"], isExpected: first == signedTitle)
         guard let length = fields["length"].flatMap({ Int($0) }), length == rest.count else {
             throw .incomplete("length")

@@ -49,7 +49,8 @@ struct AccessTests {
         try agent.directory.write("agent.yaml", configuration + "nonsense: true\n")
         try root.write("token", "second-token\n")
         try waitForGreeting(agent, "hello")
-        try waitUntil("the record") { agent.log.contains("files that the configuration names have changed: changed app (auth)") }
+        let record = "files that the configuration names have changed: changed app (auth)"
+        try waitUntil("the record") { agent.log.contains(record) }
         // One that cannot be read changes nothing but is told.
         try FileManager.default.removeItem(atPath: token)
         try waitUntil("the loss to be told", deadline: .seconds(20)) { agent.log.contains("cannot be read") }
