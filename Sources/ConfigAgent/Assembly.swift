@@ -161,15 +161,7 @@ final class Assembly {
         plan = next
         layers = next.layers.map(\.fetch.name)
         stages = Self.stages(of: next)
-        for (name, stage) in stages {
-            // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
-            // what is required of its signature now.
-            if !stage.judges(as: old[name]) { inUse[name]?.isJudged = false }
-            guard let used = inUse[name] else { continue }
-            if used.location != stage.location || !stage.believes(as: old[name]) || !used.isJudged {
-                inUse[name]?.revision = used.revision.withoutValidators
-            }
-        }
+        askAnew(comparedWith: old)
         failures = failures.filter { stages[$0.key]?.version == old[$0.key]?.version }
         settled = settled.filter { stages[$0.key] != nil }
         held = held.filter { isLayer($0) }
@@ -194,6 +186,19 @@ final class Assembly {
         var revisions = inUse.filter { isLayer($0.key) }.mapValues(\.revision)
         for name in stages.keys where !isLayer(name) { revisions[name] = documents.revision(of: name) }
         return (revisions, restored)
+    }
+
+    /// Has the whole of a document asked for where what is in use may be no more than was wanted before.
+    private func askAnew(comparedWith old: [SourceName: Stage]) {
+        for (name, stage) in stages {
+            // Another place gives the same ETag another meaning. And who says that nothing has changed has not looked at
+            // what is required of its signature now, or of its content.
+            if !stage.judges(as: old[name]) { inUse[name]?.isJudged = false }
+            guard let used = inUse[name] else { continue }
+            if used.location != stage.location || !stage.believes(as: old[name]) || !used.isJudged {
+                inUse[name]?.revision = used.revision.withoutValidators
+            }
+        }
     }
 
     // MARK: Publishing
