@@ -3,9 +3,9 @@ internal import LockLadder
 
 internal import struct Synchronization.Atomic
 
-/// Looks every second whether a file that the configuration names has changed (a secret, a certificate, a key, a schema), on
-/// a thread of its own, because a look at a dead mount may hang. A look each, and no notices of the kernel: such files are few, and lie behind links that
-/// are turned, on mounts that tell nothing, in directories that may not be read.
+/// Looks every second whether a file that the configuration names has changed (a secret, a certificate, a key, a schema),
+/// on a thread of its own, because a look at a dead mount may hang. A look each, and no notices of the kernel: such files
+/// are few, and lie behind links that are turned, on mounts that tell nothing, in directories that may not be read.
 final class SecretsWatch: Sendable {
     struct NoThread: Error, CustomStringConvertible {
         var description: String { "the system has no thread for agent-secrets" }
