@@ -182,7 +182,7 @@ struct AccessTests {
         // And one that is gone for a moment takes nothing away.
         try FileManager.default.removeItem(atPath: bundle)
         try waitUntil("the loss to be told", deadline: .seconds(20)) {
-            agent.log.contains("bundle.pem: cannot be read: No such file or directory")
+            agent.log.contains("bundle.pem cannot be read: No such file or directory")
         }
         let later = try agent.status()["sources"]["app"]["last_success"].string
         try waitUntil("another poll", deadline: .seconds(20)) {
