@@ -76,6 +76,8 @@ private func checkWritten(_ input: [UInt8]) {
     }
     guard let body = parts.last, let digest = ContentDigest(bytes: SHA256.hash(data: body)) else { return }
     let seed = Int64(bitPattern: mixed(input))
+    // Such as an agent writes.
+    let (time, generation) = (Int64(mixed(input) % 9_000_000_000_000_000_001), mixed(input) % (.max / 2))
     let document = StoredDocument(
         source: source,
         location: "here",
@@ -89,30 +91,30 @@ private func checkWritten(_ input: [UInt8]) {
             order: seed & 4 == 0 ? nil : Validators.Order(series: UInt64(bitPattern: seed), number: seed)
         ),
         digest: digest,
-        fetchedAt: seed,
-        generation: UInt64(bitPattern: seed)
+        fetchedAt: time,
+        generation: generation
     )
     check(document, changing: Int(truncatingIfNeeded: seed))
 
     // Names and reasons are anybody's.
     let words = parts.map { String(decoding: $0, as: UTF8.self) }
     let actor = Actor(uid: 1, pid: 2, user: words[0].isEmpty ? nil : words[0])
-    let command = Command(by: actor, at: seed, reason: words.count > 1 ? words[1] : nil)
+    let command = Command(by: actor, at: time, reason: words.count > 1 ? words[1] : nil)
     let state = OperatorState(pin: OperatorState.Pin(generation: 7, command: command), freeze: command)
     require(OperatorState(parsing: state.bytes) == state, "commands are lost")
     var quarantine = Quarantine()
-    _ = quarantine.note(source, digest, reasons: words, count: words.count, at: seed)
+    _ = quarantine.note(source, digest, reasons: words, count: words.count, at: time)
     if let refused = quarantine.documents.first { _ = quarantine.accept(refused, command) }
     let kept = Quarantine(parsing: quarantine.bytes)?.documents.first
     require(kept?.reasons == words && kept?.accepted == command, "what was refused, and why, is lost")
     let record = GenerationRecord(
         generation: 7,
-        publishedAt: seed,
+        publishedAt: time,
         digest: digest,
         keys: 1,
         cause: .rollback(3),
         command: command,
-        layers: [.init(source: source, id: document.id, label: "v1", fetchedAt: seed)]
+        layers: [.init(source: source, id: document.id, label: "v1", fetchedAt: time)]
     )
     require(GenerationRecord(parsing: record.bytes) == record, "a generation is lost")
 }
