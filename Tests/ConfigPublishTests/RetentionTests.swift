@@ -7,22 +7,26 @@ import Testing
 
 @Suite("How far back generations are kept")
 struct RetentionTests {
+    private func record(_ generation: UInt64, at time: Int64, starts: UInt64? = nil) -> GenerationRecord {
+        var record = GenerationRecord(
+            generation: generation,
+            publishedAt: time,
+            digest: LeafTable.empty.contentDigest,
+            keys: 0,
+            cause: .start,
+            layers: []
+        )
+        if let starts { record.noteStart(starts, keeping: nil) }
+        return record
+    }
+
     @Test("By how long they have been in use no more: what was in use for long is what one goes back to")
     func age() throws {
         let directory = try TemporaryDirectory()
         let kept = GenerationStore(directory: directory.path)
         try kept.makeDirectories()
         for (generation, time) in [(1, 100), (2, 1_000), (3, 1_050)] as [(UInt64, Int64)] {
-            try kept.add(
-                GenerationRecord(
-                    generation: generation,
-                    publishedAt: time,
-                    digest: LeafTable.empty.contentDigest,
-                    keys: 0,
-                    cause: .start,
-                    layers: []
-                )
-            )
+            try kept.add(record(generation, at: time))
         }
         func prune(at now: Int64, keeping pinned: Set<UInt64> = []) -> [UInt64] {
             kept.prune(Retention(count: 20, age: 100), keeping: { pinned }, now: now)
@@ -39,18 +43,6 @@ struct RetentionTests {
 
     @Test("Numbers that no agent can have written end none that reads them")
     func absurd() throws {
-        func record(_ generation: UInt64, at time: Int64, starts: UInt64? = nil) -> GenerationRecord {
-            var record = GenerationRecord(
-                generation: generation,
-                publishedAt: time,
-                digest: LeafTable.empty.contentDigest,
-                keys: 0,
-                cause: .start,
-                layers: []
-            )
-            if let starts { record.noteStart(starts, keeping: nil) }
-            return record
-        }
         #expect(GenerationRecord(parsing: record(7, at: 1_000).bytes) == record(7, at: 1_000))
         #expect(GenerationRecord(parsing: record(.max, at: 1_000).bytes) == nil)
         #expect(GenerationRecord(parsing: record(7, at: 1_000, starts: .max - 1).bytes) == nil)

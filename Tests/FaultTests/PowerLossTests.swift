@@ -122,13 +122,19 @@ struct PowerLossTests {
             } while ContinuousClock.now < until
             try disk.cut()
             let claimed = numbers.filter { $0.key <= durable }.max { $0.key < $1.key }?.value ?? 0
-            outcomes.append(Outcome(claimed: claimed, found: try afterPowerIsBack(disk, after)))
+            let found = try afterPowerIsBack(disk, after) {
+                // Where none is served, or it is not whole, there is none.
+                (try? after.waitUntilReady(deadline: .seconds(3))) == nil ? nil : try number(servedBy: after)
+            }
+            outcomes.append(Outcome(claimed: claimed, found: found))
         }
         return outcomes
     }
 
-    /// - Returns: the number of the document that is served then; `nil` where none is, or it is not whole.
-    private func afterPowerIsBack(_ disk: CutDisk, _ agent: FaultAgent) throws -> Int? {
+    /// Has an agent start from what is on the disk, and looks at it.
+    private func afterPowerIsBack<Found>(_ disk: CutDisk, _ agent: FaultAgent, _ look: () throws -> Found) throws
+        -> Found
+    {
         let state = agent.directory.path("state")
         try disk.mount(copy: "cut.img", on: state)
         defer { try? disk.unmount(state) }
@@ -137,23 +143,11 @@ struct PowerLossTests {
             agent.kill()
             try? agent.waitForEnd()
         }
-        guard (try? agent.waitUntilReady(deadline: .seconds(3))) != nil else { return nil }
-        return NumberedDocument.sequence(of: try agent.value("").json()["app"])
+        return try look()
     }
 
-    /// - Returns: what is commanded then, and the number of the document that is served.
-    private func heldAfterPowerIsBack(_ disk: CutDisk, _ agent: FaultAgent) throws -> (Held, number: Int?) {
-        let state = agent.directory.path("state")
-        try disk.mount(copy: "cut.img", on: state)
-        defer { try? disk.unmount(state) }
-        try agent.start()
-        defer {
-            agent.kill()
-            try? agent.waitForEnd()
-        }
-        try agent.waitUntilReady()
-        let number = NumberedDocument.sequence(of: try agent.value("").json()["app"])
-        return (Held(try agent.status()["operator"]), number)
+    private func number(servedBy agent: FaultAgent) throws -> Int? {
+        NumberedDocument.sequence(of: try agent.value("").json()["app"])
     }
 
     @Test("What was durable is there, whole and signed, at whatever instant the power goes")
@@ -210,12 +204,15 @@ struct PowerLossTests {
             try disk.cut()
             let possible = commander.possible(since: mark)
             let seen = commander.seen
-            let (found, number) = try heldAfterPowerIsBack(disk, after)
+            let (found, served) = try afterPowerIsBack(disk, after) {
+                try after.waitUntilReady()
+                return (Held(try after.status()["operator"]), try number(servedBy: after))
+            }
             #expect(possible.contains(found), "cut \(round): \(found), not one of \(possible)")
             if found.isFrozen { frozen += 1 }
             guard let pin = found.pin, let wanted = seen[pin] else { continue }
             pinned += 1
-            #expect(number == wanted, "cut \(round): what generation \(pin) had")
+            #expect(served == wanted, "cut \(round): what generation \(pin) had")
         }
         #expect(pinned > 0 && frozen > 0, "\(pinned) pinned, \(frozen) frozen of \(rounds)")
     }
