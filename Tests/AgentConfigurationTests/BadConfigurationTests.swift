@@ -253,6 +253,11 @@ struct BadConfigurationTests {
                 + "HTTPS there"
         ),
         Bad(
+            withSource("proxy: http://u:p@p:1"),
+            "agent.yaml:4:12: sources.app.proxy: a URL with a user name or a password; leave it out and write it beside "
+                + "the URL: 'proxy: {url: …, user: …, password: …}'"
+        ),
+        Bad(
             withSource("proxy: {user: a}"),
             "agent.yaml:4:5: sources.app.proxy: needs 'url'; as in 'url: http://proxy.example.com:3128'"
         ),

@@ -147,6 +147,14 @@ struct OnDemandTests {
             #expect(answer.headers["agent-state"] == "last_good")
         }
         #expect(asked() == before + 1)
+        // So does who asks at a terminal.
+        let shown = try second.control("get", "--source", "rare", "version")
+        #expect(shown.code == 0 && shown.standardOutput == "1\n")
+        #expect(shown.standardError.contains("this is the stored copy: source rare fails"), "\(shown)")
+        let json = try JSONValue(
+            parsing: second.control("get", "--source", "rare", "version", "-o", "json").standardOutput
+        )
+        #expect(json["state"].string == "last_good")
         #expect(try state(second) == "last_good")
         #expect(try second.control("status").code == 1)
         second.program.stop()
