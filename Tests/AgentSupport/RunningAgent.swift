@@ -122,6 +122,13 @@ public final class RunningAgent: Sendable {
     }
 
     public var generation: UInt64 { agent.publisher.generation }
+
+    /// Waits until what is in use is on disk, and on the record.
+    public func waitUntilDurable() throws {
+        try waitUntil("it is on disk") {
+            agent.storeState.durableGeneration == generation && agent.generationRecords.last?.last == generation
+        }
+    }
 }
 
 extension FlightOutcome {

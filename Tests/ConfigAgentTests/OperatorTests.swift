@@ -30,19 +30,12 @@ struct OperatorTests {
         try write(1)
         let running = try start()
         for value in 2...3 {
-            try isDurable(running)
+            try running.waitUntilDurable()
             try write(value)
             #expect(try running.refresh("app").name == "published")
         }
-        try isDurable(running)
+        try running.waitUntilDurable()
         return running
-    }
-
-    private func isDurable(_ running: RunningAgent) throws {
-        try waitUntil("it is on disk") {
-            running.agent.storeState.durableGeneration == running.generation
-                && running.agent.generationRecords.last?.last == running.generation
-        }
     }
 
     private var deadline: MonotonicTime { .now.advanced(byNanoseconds: 20 * second) }
@@ -85,7 +78,7 @@ struct OperatorTests {
         running.stop()
         running = try start()
         #expect(running.generation > 3)
-        try isDurable(running)
+        try running.waitUntilDurable()
         let records = running.agent.generationRecords
         #expect(records.map(\.generation) == [1, 2, 3])
         #expect(records.last?.last == running.generation)
@@ -188,7 +181,7 @@ struct OperatorTests {
         #expect(running.value("v") == "8")
         #expect(running.agent.operatorState == OperatorState())
         #expect(reasons(running) == [])
-        try isDurable(running)
+        try running.waitUntilDurable()
         #expect(running.agent.generationRecords.last?.cause == .unpinned)
         #expect(running.agent.generationRecords.contains { $0.cause == .rollback(1) && $0.command?.by.user == "root" })
         running.stop()
@@ -203,7 +196,7 @@ struct OperatorTests {
         running = try start()
         let later = running.generation
         #expect(later > 3)
-        try isDurable(running)
+        try running.waitUntilDurable()
         try write(4)
         #expect(try running.refresh("app").name == "published")
         let done = try perform(.rollback(later), running)
@@ -321,7 +314,7 @@ struct OperatorTests {
         try write(3)
         running = try start()
         try waitUntil("it comes again") { running.value("v") == "3" }
-        try isDurable(running)
+        try running.waitUntilDurable()
         #expect(try running.agent.snapshot(of: running.generation).value(at: "v") != nil)
         try perform(.pin, running)
         try write(4)
@@ -501,7 +494,7 @@ struct OperatorTests {
         unlink(directory.path("app.json"))
         running = try start()
         #expect(running.value("v") == "2")
-        try isDurable(running)
+        try running.waitUntilDurable()
         let records = running.agent.generationRecords
         #expect(records.map(\.generation) == [1, 2] && records.last?.starts == [running.generation])
         for lost in [3, running.generation - 1] {
@@ -522,13 +515,13 @@ struct OperatorTests {
         try directory.write("team.json", #"{"b":{"c":7}}"#)
         let sources = ["base", "team"].map { source($0, url: "file://" + directory.path("\($0).json")) }
         let running = try start(sources)
-        try isDurable(running)
+        try running.waitUntilDurable()
         try directory.write("team.json", #"{"b":{"c":8},"e":1}"#)
         try running.refresh("team")
-        try isDurable(running)
+        try running.waitUntilDurable()
         try directory.write("base.json", #"{"a":2,"b":{"c":1,"d":2}}"#)
         try running.refresh("base")
-        try isDurable(running)
+        try running.waitUntilDurable()
         func explain(_ key: String) throws -> Explanation { try running.agent.explain(key, until: deadline) }
         func text(_ json: [UInt8]?) -> String? { json.map { String(decoding: $0, as: UTF8.self) } }
 

@@ -37,23 +37,16 @@ struct RestoredStateTests {
         return running
     }
 
-    private func isDurable(_ running: RunningAgent) throws {
-        try waitUntil("it is on disk") {
-            running.agent.storeState.durableGeneration == running.generation
-                && running.agent.generationRecords.last?.last == running.generation
-        }
-    }
-
     /// An agent that has had the values 1 to 3, each on disk.
     private func running() throws -> RunningAgent {
         try write(1)
         let running = try start([app])
         for value in 2...3 {
-            try isDurable(running)
+            try running.waitUntilDurable()
             try write(value)
             #expect(try running.refresh("app").name == "published")
         }
-        try isDurable(running)
+        try running.waitUntilDurable()
         return running
     }
 
@@ -130,7 +123,7 @@ struct RestoredStateTests {
         for copy in copies { try hide(copy) }
         running = try start([app])
         #expect(running.value("app") == "2", "what there is")
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         for copy in copies { try show(copy) }
         running = try start([app])
@@ -154,7 +147,7 @@ struct RestoredStateTests {
         try write(4)
         #expect(try running.refresh("app").name == "held")
         try perform(.freeze, running)
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         running = try RunningAgent([app], in: directory)
         try running.agent.start()
@@ -190,10 +183,10 @@ struct RestoredStateTests {
         try write(1)
         try write(1, to: "base")
         var running = try start([app])
-        try isDurable(running)
+        try running.waitUntilDurable()
         adopt(running, [file("base"), app])
         try waitUntil("both are in use") { running.value("base") == "1" }
-        try isDurable(running)
+        try running.waitUntilDurable()
         try perform(.rollback(1), running)
         #expect(running.value("base") == nil)
         running.stop()

@@ -37,10 +37,6 @@ struct RulesTests {
         return running
     }
 
-    private func isDurable(_ running: RunningAgent) throws {
-        try waitUntil("it is on disk") { running.agent.storeState.durableGeneration == running.generation }
-    }
-
     private var deadline: MonotonicTime { .now.advanced(byNanoseconds: 20 * second) }
 
     private func accept(_ digits: String, _ running: RunningAgent) throws -> Quarantine.Document {
@@ -98,7 +94,7 @@ struct RulesTests {
         #expect(running.value("port") == "80")
         #expect(try running.refresh("app").name == "published")
         #expect(running.value("port") == "70000")
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         running = try start([app(try ports())])
         #expect(running.value("port") == "70000")
@@ -127,7 +123,7 @@ struct RulesTests {
         try write(70)
         #expect(try running.refresh("app").name == "published")
         // What counts is what is in use, also after a restart.
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         try write(40)
         running = try start([app(GuardRules(refusesEmpty: true, maxShrink: 30))])
@@ -152,7 +148,7 @@ struct RulesTests {
         #expect(running.agent.adopt(plan, until: deadline))
         #expect(try running.refresh("app").failure == nil)
         // By a restart.
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         running = try start([app(try ports())])
         #expect(running.value("port") == "70000")
@@ -175,7 +171,7 @@ struct RulesTests {
             return remote
         }
         var running = try start([remote(GuardRules())])
-        try isDurable(running)
+        try running.waitUntilDurable()
         running.stop()
         running = try start([remote(try ports())])
         #expect(running.value("port") == "70000")
